@@ -1,0 +1,68 @@
+"""Everything that geounet raises on purpose, and the exit code that each becomes.
+
+    GeounetError
+    ├── RequestError            the request cannot work; nothing was done          exit 2
+    │   ├── SceneError          a raster that cannot be read as a scene
+    │   ├── ModelError          a model package that is broken, or does not fit
+    │   ├── ConfigError         an option or a configuration value that is wrong
+    │   ├── BusyError           another run holds the output folder
+    │   └── MissingExtraError   an optional library is not installed
+    ├── WorkError               something failed in the work; what was finished is kept   exit 1
+    │   └── BlocksFailed        some blocks kept failing; the others are finished
+    └── Interrupted             Ctrl-C or SIGTERM; the same command goes on        exit 130
+
+A message is one line: what, the value, what was expected, what to do.
+"""
+
+from __future__ import annotations
+
+
+class GeounetError(Exception):
+    """Base of all errors that geounet raises on purpose."""
+
+    exit_code = 1
+
+
+class RequestError(GeounetError):
+    """The request cannot work; nothing was done and nothing was touched."""
+
+    exit_code = 2
+
+
+class SceneError(RequestError):
+    """A raster cannot be read as a scene."""
+
+
+class ModelError(RequestError):
+    """A model package is broken, or does not fit the scene or the options."""
+
+
+class ConfigError(RequestError):
+    """An option or a configuration value is wrong."""
+
+
+class BusyError(RequestError):
+    """Another run holds the output folder."""
+
+
+class MissingExtraError(RequestError):
+    """An optional library is not installed."""
+
+    def __init__(self, library: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {library}, which is not installed; run: pip install 'geounet[{extra}]'"
+        )
+
+
+class WorkError(GeounetError):
+    """Something failed in the work; what was finished is kept."""
+
+
+class BlocksFailed(WorkError):
+    """Some blocks kept failing; the other blocks are finished and kept."""
+
+
+class Interrupted(GeounetError):
+    """The run was told to stop (Ctrl-C or SIGTERM); the same command goes on where it stopped."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""Model packages: their spec, networks, and the engines that run them."""

@@ -1,0 +1,134 @@
+"""What a model package says about itself: everything needed to use its weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from geounet.errors import ModelError
+
+NODATA = 255
+"""Value of every label and confidence raster where the scene has no data; never a class."""
+
+_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelClass:
+    """One class of a head."""
+
+    value: int
+    """Pixel value in the label raster, 0..254; the channel of the head that predicts it."""
+    name: str
+    color: str
+    """``#rrggbb``."""
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as three bytes."""
+        red, green, blue = bytes.fromhex(self.color.removeprefix("#"))
+        return red, green, blue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """One output of a network.
+
+    ``classes``: softmax over the channels, one class per pixel.
+    ``mask``: sigmoid of one channel; pixels at or above ``threshold`` are class 1, the others class 0.
+    """
+
+    name: str
+    """Lower-case; names the output files (``<name>.tif``)."""
+    kind: Literal["classes", "mask"]
+    classes: tuple[LabelClass, ...]
+    """In order of value, from 0. A mask has two: 0 what it is not, 1 what it is."""
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name):
+            raise ModelError(f"head name {self.name!r}: expected lower-case letters, digits, - and _")
+        values = [c.value for c in self.classes]
+        if values != list(range(len(values))) or not 1 <= len(values) < NODATA:
+            raise ModelError(f"head {self.name!r}: class values {values}; expected 0, 1, 2, … in order")
+        if self.kind == "mask" and len(values) != 2:
+            raise ModelError(f"mask head {self.name!r} has {len(values)} classes; expected 2")
+        if not 0.0 < self.threshold < 1.0:
+            raise ModelError(f"head {self.name!r}: threshold {self.threshold}; expected between 0 and 1")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's output that belong to this head."""
+        return 1 if self.kind == "mask" else len(self.classes)
+
+    @property
+    def vector_values(self) -> tuple[int, ...]:
+        """Pixel values that become polygons: all classes, but of a mask only what it marks."""
+        return (1,) if self.kind == "mask" else tuple(c.value for c in self.classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputBand:
+    """One input of the network, and how its raw pixel values are scaled: ``(value - mean) / std``."""
+
+    name: str
+    """What the band shows, by its common name: red, green, blue, nir, …"""
+    mean: float
+    """In raw pixel values of the scenes that the model was trained on."""
+    std: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """All that a package says besides the weights.
+
+    The network maps ``(N, bands, tile, tile)`` scaled pixels to ``(N, channels, tile, tile)`` logits; the
+    channels of the heads follow each other in the order of ``heads``.
+    """
+
+    name: str
+    version: str = "0"
+    description: str = ""
+    license: str = ""
+    architecture: str
+    """``unet`` (geounet's own), ``smp:<arch>`` (segmentation-models-pytorch), or ``onnx``."""
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    bands: tuple[InputBand, ...]
+    dtype: str = "uint8"
+    """dtype of the raw pixels that the scaling was made for; another one is reported."""
+    heads: tuple[Head, ...]
+    tile: int = 512
+    overlap: int = 128
+    divisor: int = 32
+    """The tile's side must be a multiple of this (the product of the network's strides)."""
+    gsd: float | None = None
+    """Ground sample distance, in metres, that the model was made for."""
+    gsd_range: tuple[float, float] | None = None
+    """Ground sample distances at which it is known to work."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Training data, scores, versions, configuration: whatever the trainer recorded."""
+
+    def __post_init__(self) -> None:
+        if not self.bands or not self.heads:
+            raise ModelError(f"model {self.name!r} has no bands or no heads; expected at least one of each")
+        names = [h.name for h in self.heads]
+        if len(set(names)) != len(names):
+            raise ModelError(f"model {self.name!r}: head names {names} are not different")
+        bad = [b.name for b in self.bands if not b.std > 0]
+        if bad:
+            raise ModelError(f"model {self.name!r}: bands {bad} have a std that is not positive")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's output, all heads together."""
+        return sum(h.channels for h in self.heads)
+
+    def head_slices(self) -> list[tuple[Head, slice]]:
+        """Each head with its slice of the output channels."""
+        out, start = [], 0
+        for head in self.heads:
+            out.append((head, slice(start, start + head.channels)))
+            start += head.channels
+        return out

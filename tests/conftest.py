@@ -1,0 +1,31 @@
+"""Fixtures that every part of the tests shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real imagery beside the checkout."""
+    return SHARED_DATA
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine lacks, with the reason."""
+    no_data = pytest.mark.skip(reason="the real imagery (../shared/data) is absent")
+    for item in items:
+        if "real" in item.keywords and not SHARED_DATA.is_dir():
+            item.add_marker(no_data)
+        if "gpu" in item.keywords and not _has_cuda():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
