@@ -1,0 +1,260 @@
+"""Parts in, one Cloud Optimized GeoTIFF per head out.
+
+The parts are laid side by side in a virtual raster, its overviews are computed in one pass, and GDAL's COG
+driver copies both. Nothing that goes into the file depends on the parts' number, shape or order, on the
+thread count or on the clock, so equal pixels give equal bytes.
+
+Options of the driver (https://gdal.org/en/stable/drivers/raster/cog.html), with the reason of each:
+
+    COMPRESS=DEFLATE   every reader has it; ZSTD saves 6 % of the bytes and no time worth it
+    LEVEL              1: level 6 takes four times as long to save a fifth of the bytes
+    PREDICTOR=NO       neighbouring class numbers have no meaningful difference
+    BLOCKSIZE=512      what readers over HTTP expect
+    BIGTIFF=IF_SAFER   files that could pass 4 GB
+"""
+
+from __future__ import annotations
+
+import collections
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.shutil import copy as gdal_copy
+from rasterio.windows import Window as RioWindow
+
+from geounet.errors import WorkError
+from geounet.grid.geobox import GeoBox
+from geounet.grid.window import Window
+from geounet.io import pam
+from geounet.io.atomic import publish, publish_text, scratch_folder
+from geounet.io.overviews import Halve, Labels, halve_mean, halve_mode, level_shapes
+from geounet.io.regrid import nearest_indices
+from geounet.io.vrt import BLOCK, Source, write_vrt
+from geounet.model.spec import NODATA, Head, LabelClass
+
+CONFIDENCE_SCALE = 1 / 250
+"""Probability of one step of a confidence raster."""
+
+_LEVEL = 1
+_STRIP = 512  # rows that one thread reads and halves at a time
+_ANY_TRANSFORM = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # of files whose place on earth nobody asks
+_CACHE = 128 * 2**20  # bytes of GDAL's block cache, of the whole process
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mosaic:
+    """The finished parts of a scene."""
+
+    geobox: GeoBox
+    """The grid that the parts' windows count in."""
+    parts: tuple[tuple[Window, Path], ...]
+    """Window and file of every block that has valid pixels; where a part is missing is nodata."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layer:
+    """What tells one kind of raster from another."""
+
+    halve: Halve
+    classes: tuple[LabelClass, ...] = ()
+    scale: float | None = None
+    description: str
+    tags: Mapping[str, str]
+    threads: int
+
+
+def write_label_cog(
+    path: str | Path,
+    mosaic: Mosaic,
+    *,
+    band: int,
+    head: Head,
+    tags: Mapping[str, str],
+    threads: int = 1,
+    target: GeoBox | None = None,
+) -> Path:
+    """Write the labels of ``head`` as a COG: uint8, nodata 255, colour table, class names, overviews by mode.
+
+    Args:
+        path: the COG; beside it ``<path>.aux.xml`` says the class names where GDAL and QGIS look for them.
+        mosaic: parts whose band ``band`` (from 1) holds the labels.
+        band: the band of the parts, from 1.
+        head: gives colours and names.
+        tags: provenance, written into the default metadata domain.
+        threads: used for overviews and compression; the bytes do not depend on it.
+        target: the grid to write on, where it is not the mosaic's own; see `nearest_indices`.
+
+    Raises:
+        WorkError: GDAL could not write the file (disk full, a part is damaged).
+    """
+    layer = _Layer(
+        halve=halve_mode,
+        classes=head.classes,
+        description=head.name,
+        tags={**tags, **class_tags(head)},
+        threads=threads,
+    )
+    publish_text(f"{path}.aux.xml", pam.category_names(head))
+    return _write(Path(path), mosaic, band, layer, target)
+
+
+def write_confidence_cog(
+    path: str | Path,
+    mosaic: Mosaic,
+    *,
+    band: int,
+    head: Head,
+    tags: Mapping[str, str],
+    threads: int = 1,
+    target: GeoBox | None = None,
+) -> Path:
+    """Write the confidences of ``head`` as a COG: uint8, 0..250 (scale 1/250), nodata 255, overviews by mean.
+
+    Arguments and errors as in `write_label_cog`.
+    """
+    layer = _Layer(
+        halve=halve_mean,
+        scale=CONFIDENCE_SCALE,
+        description=f"{head.name} confidence",
+        tags=tags,
+        threads=threads,
+    )
+    return _write(Path(path), mosaic, band, layer, target)
+
+
+def class_tags(head: Head) -> dict[str, str]:
+    """Class names and colours as tags: ``CLASS_NAMES`` and ``CLASS_<value>`` = ``name #rrggbb``."""
+    tags = {"CLASS_NAMES": ",".join(c.name for c in head.classes)}
+    return tags | {f"CLASS_{c.value}": f"{c.name} {c.color}" for c in head.classes}
+
+
+def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox | None) -> Path:
+    options: dict[str, Any] = {
+        "compress": "deflate",
+        "level": _LEVEL,
+        "predictor": "no",
+        "blocksize": BLOCK,
+        "bigtiff": "if_safer",
+        "num_threads": max(1, layer.threads),
+    }
+    with _gdal(), scratch_folder(path) as scratch, publish(path) as temporary:
+        geobox, sources = _on_target(mosaic, band, target, scratch)
+        base = scratch / "base.vrt"
+        write_vrt(base, replace(geobox, transform=_ANY_TRANSFORM, crs=None), sources)
+        levels = _write_overviews(base, geobox, layer, scratch)
+        whole = scratch / "whole.vrt"
+        write_vrt(
+            whole, geobox, sources, overviews=levels, classes=layer.classes, scale=layer.scale,
+            description=layer.description, tags=layer.tags,
+        )  # fmt: skip
+        with warnings.catch_warnings():  # a scene without georeference was reported when it was opened
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            gdal_copy(whole, temporary, driver="COG", **options)
+    return path
+
+
+@contextmanager
+def _gdal() -> Iterator[None]:
+    """GDAL as we want it: small cache, no sidecar of its own, no look around; its errors as ours."""
+    environment = rasterio.Env(
+        GDAL_CACHEMAX=_CACHE, GDAL_PAM_ENABLED="NO", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"
+    )
+    with environment:
+        try:
+            yield
+        except rasterio.errors.RasterioError as error:
+            raise WorkError(f"cannot write the COG: {error}; check the disk, and run again") from error
+
+
+def _on_target(
+    mosaic: Mosaic, band: int, target: GeoBox | None, scratch: Path
+) -> tuple[GeoBox, tuple[Source, ...]]:
+    """The grid to write on, and what lies on it; regridded through one intermediate file where needed."""
+    sources = tuple(Source(window=w, path=p, band=band) for w, p in sorted(mosaic.parts))
+    if target is None or target == mosaic.geobox:
+        return mosaic.geobox, sources
+    working, moved = scratch / "working.vrt", scratch / "target.tif"
+    write_vrt(working, replace(mosaic.geobox, transform=_ANY_TRANSFORM, crs=None), sources)
+    rows, cols = nearest_indices(source=mosaic.geobox, target=target)
+    with rasterio.open(working) as source, _create(moved, target.shape, tile=BLOCK) as out:
+        for top in range(0, target.height, BLOCK):
+            index = rows[top : top + BLOCK]
+            low, high = int(index.min()), int(index.max()) + 1
+            pixels = source.read(1, window=RioWindow(0, low, mosaic.geobox.width, high - low))
+            strip = pixels[index - low][:, cols]
+            out.write(strip, 1, window=RioWindow(0, top, target.width, len(index)))
+    return target, (Source(window=target.window, path=moved),)
+
+
+def _write_overviews(base: Path, geobox: GeoBox, layer: _Layer, scratch: Path) -> list[Path]:
+    """Write every overview of ``base`` as a file of its own, in one pass over the pixels."""
+    shapes = level_shapes(geobox.shape, largest=BLOCK)
+    if not shapes:
+        return []
+    # So many rows at a time that each level gets whole rows: no strip needs its neighbour.
+    rows = max(_STRIP, 2 ** len(shapes))
+    paths = [scratch / f"overview{n}.tif" for n in range(1, len(shapes) + 1)]
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context(_create(path, shape, strip=rows >> n))
+            for n, (path, shape) in enumerate(zip(paths, shapes, strict=True), start=1)
+        ]
+        for top, levels in _halved_strips(base, geobox, layer, rows, len(shapes)):
+            for n, (file, pixels) in enumerate(zip(files, levels, strict=True), start=1):
+                file.write(pixels, 1, window=RioWindow(0, top >> n, pixels.shape[1], pixels.shape[0]))
+    return paths
+
+
+def _halved_strips(
+    base: Path, geobox: GeoBox, layer: _Layer, rows: int, depth: int
+) -> Iterator[tuple[int, list[Labels]]]:
+    """The first row of every strip, and the strip halved 1..depth times; from the top down."""
+
+    def work(top: int) -> list[Labels]:
+        with _gdal(), rasterio.open(base) as dataset:  # a dataset per thread
+            window = RioWindow(0, top, geobox.width, min(rows, geobox.height - top))
+            pixels = dataset.read(1, window=window)
+        levels = []
+        for _ in range(depth):
+            pixels = layer.halve(pixels)
+            levels.append(pixels)
+        return levels
+
+    yield from _in_order(work, range(0, geobox.height, rows), layer.threads)
+
+
+def _in_order(
+    work: Callable[[int], list[Labels]], items: range, threads: int
+) -> Iterator[tuple[int, list[Labels]]]:
+    """``work`` of every item, in order, with at most ``threads`` results made ahead."""
+    if threads <= 1:
+        yield from ((item, work(item)) for item in items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: collections.deque[tuple[int, Future[list[Labels]]]] = collections.deque()
+        for item in items:
+            waiting.append((item, pool.submit(work, item)))
+            if len(waiting) > threads:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
+
+
+def _create(path: Path, shape: tuple[int, int], *, tile: int = 0, strip: int = 0) -> Any:
+    """An intermediate one-band file, open for writing; tiled, or in strips of whole rows."""
+    height, width = shape
+    layout = {"tiled": True, "blockxsize": tile, "blockysize": tile} if tile else {"blockysize": strip}
+    return rasterio.open(
+        path, "w", driver="GTiff", width=width, height=height, count=1, dtype=np.uint8, nodata=NODATA,
+        compress="deflate", zlevel=1, bigtiff="if_safer", transform=Affine(*_ANY_TRANSFORM), **layout,
+    )  # fmt: skip
