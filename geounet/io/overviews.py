@@ -1,11 +1,10 @@
 """Smaller copies of a raster, each half as wide and high as the one before.
 
-GDAL's own mode resampling takes longer than all the rest of writing a COG (docs/benchmarks.md), so the
+GDAL's own mode resampling takes longer than all the rest of writing a COG, so the
 chain is ours: every 2 × 2 square of valid pixels becomes the value that most of them have (labels) or their
 mean (confidences). Ties go as in GDAL: to the value that first reaches the highest count in row-major order
-(GDALResampleChunk_Mode, gcore/overview.cpp). Where GDAL divides an odd side into unequal cells, ours stay 2
-× 2 and the last cell has one row or column only; on even sides both give the same bytes, which a test
-checks.
+(GDALResampleChunk_Mode, gcore/overview.cpp). Where GDAL divides an odd side into unequal cells, ours stay
+2 × 2 and the last cell has one row or column only; on even sides both give the same bytes, which a test checks.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from geounet.grid.geobox import GeoBox
 
-_SNAP = 1e-6  # of a pixel; a centre this close to a cell's first edge belongs to the cell, whatever the
-rounding
+_SNAP = 1e-6
+# of a pixel: a centre so close to a cell's first edge belongs to the cell, whatever the rounding
 
 
 def nearest_indices(*, source: GeoBox, target: GeoBox) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
