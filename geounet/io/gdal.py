@@ -1,0 +1,74 @@
+"""How GDAL is set up whenever a scene is opened or read."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import rasterio
+from rasterio._env import get_gdal_config, set_gdal_config
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from geounet.errors import SceneError
+from geounet.io.access import EXPECTED, Source, one_line
+
+CACHE_BYTES = 256 * 2**20
+"""GDAL's block cache. A row of 512-blocks of a 100,000 px wide RGB scene is 154 MB, so rows are decoded once."""
+
+LOCAL_OPTIONS: dict[str, str] = {
+    # a damaged JPEG tile is an error, not grey pixels. https://gdal.org/drivers/raster/jpeg.html
+    "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",
+    # never run Python that a VRT carries. https://gdal.org/drivers/raster/vrt.html#using-derived-bands
+    "GDAL_VRT_ENABLE_PYTHON": "NO",
+}
+
+REMOTE_OPTIONS: dict[str, str] = {}
+
+_warnings_lock = threading.Lock()
+
+
+def limit_cache() -> None:
+    """Cap GDAL's block cache at ``CACHE_BYTES`` unless the user has set ``GDAL_CACHEMAX``.
+
+    GDAL's own default is 5 % of the RAM, which grows a run by gigabytes on a large machine. rasterio has no
+    public call that outlives an ``Env`` (and the cache belongs to the process, not to a thread), hence the
+    private one; a test holds it.
+    """
+    if "GDAL_CACHEMAX" not in os.environ and get_gdal_config("GDAL_CACHEMAX") > CACHE_BYTES:
+        set_gdal_config("GDAL_CACHEMAX", CACHE_BYTES)
+
+
+@contextmanager
+def gdal_env(*, remote: bool) -> Iterator[None]:
+    """GDAL's options for one open or one read; its chatter goes to the ``rasterio`` logger only."""
+    with rasterio.Env(**(LOCAL_OPTIONS | (REMOTE_OPTIONS if remote else {}))):
+        yield
+
+
+def open_dataset(source: Source) -> rasterio.DatasetReader:
+    """Open ``source`` with one of its drivers and no other. Raises SceneError, in one line."""
+    limit_cache()
+    said: list[str] = []
+    for driver in source.drivers:
+        try:
+            return _open_with(source, driver)
+        except (RasterioError, OSError, ValueError) as error:
+            said.append(reason(error))
+    raise SceneError(f"{source.label} cannot be opened: {said[0]}; expected {EXPECTED}")
+
+
+def _open_with(source: Source, driver: str) -> rasterio.DatasetReader:
+    # catch_warnings is not thread-safe by itself; a missing georeference is told in our own warning
+    with gdal_env(remote=source.remote), _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(source.path, driver=driver)
+
+
+def reason(error: BaseException) -> str:
+    """What GDAL said, in one line; the innermost cause says the most."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return one_line(str(error).strip().replace("\n", "; ")).rstrip(".") or type(error).__name__

@@ -1,0 +1,171 @@
+"""One opened raster file: its bands, its rule for nodata, and its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterioWindow
+
+from geounet.errors import SceneError
+from geounet.grid.geobox import GeoBox
+from geounet.grid.window import Window
+from geounet.io import nodata as rule
+from geounet.io.access import Source
+from geounet.io.gdal import gdal_env, open_dataset, reason
+
+DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+"""Pixel types that a scene may have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Pixels of one window, with both reasons for which they may not be valid (see ``nodata``)."""
+
+    data: NDArray[Any]
+    """``(bands, height, width)``."""
+    blank: rule.BoolArray | None
+    """``(height, width)``; None: no band of the piece is ever blank, so neither is the scene."""
+    bad: rule.BoolArray | None
+    """``(height, width)``; None: nowhere."""
+
+    @property
+    def valid(self) -> rule.BoolArray:
+        """``(height, width)``, True where the piece alone would be valid."""
+        invalid = rule.either(self.blank, self.bad)
+        return np.ones(self.data.shape[1:], bool) if invalid is None else ~invalid
+
+
+class Layer(Protocol):
+    """Bands on the scene's native grid, wherever they come from."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels that ``read`` gives."""
+
+    def read(self, window: Window) -> Piece:
+        """The pixels of ``window``, in pixels of the native grid."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class Raster:
+    """An open file; every band but the alpha bands is an image band. Is itself a ``Layer`` of its own grid."""
+
+    def __init__(self, source: Source, *, bands: Sequence[int] | None = None, nodata: float | None = None) -> None:
+        """Open ``source``; ``bands`` are 0-based places among the image bands, None takes all."""
+        self.source = source
+        self.dataset = open_dataset(source)
+        try:
+            self.image_bands = self._image_bands()
+            self._choose(range(len(self.image_bands)) if bands is None else bands, nodata)
+        except BaseException:
+            self.close()
+            raise
+
+    def _image_bands(self) -> tuple[int, ...]:
+        colours = self.dataset.colorinterp
+        found = tuple(i for i, c in zip(self.dataset.indexes, colours, strict=True) if c != ColorInterp.alpha)
+        if not found:
+            raise SceneError(f"{self.source.label} has no image band (bands: {self.dataset.count}, all alpha)")
+        return found
+
+    def _choose(self, bands: Sequence[int], nodata: float | None) -> None:
+        self.indexes = [self.image_bands[b] for b in bands]
+        types = [self.dataset.dtypes[i - 1] for i in self.indexes]
+        odd = [t for t in types if t not in DTYPES]
+        if odd:
+            hint = "its magnitude" if "complex" in odd[0] else "float32"
+            raise SceneError(
+                f"{self.source.label} has {odd[0]} pixels; expected one of {', '.join(DTYPES)}; "
+                f"convert it to {hint} first"
+            )
+        self._dtype = np.result_type(*types)
+        rule.check_override(nodata, self._dtype, label=self.source.label)
+        self.nodata = tuple(self._nodata_of(i, nodata) for i in self.indexes)
+        self._alpha = [i for i in self.dataset.indexes if i not in self.image_bands]
+        self._masked = self._has_mask()
+
+    def _nodata_of(self, index: int, override: float | None) -> float | None:
+        value = override if override is not None else self.dataset.nodatavals[index - 1]
+        return rule.usable_nodata(value, np.dtype(self.dataset.dtypes[index - 1]))
+
+    def _has_mask(self) -> bool:
+        flags = self.dataset.mask_flag_enums[self.indexes[0] - 1]
+        return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels that ``read`` gives."""
+        return self._dtype
+
+    @cached_property
+    def geobox(self) -> GeoBox:
+        """The file's own grid; pixel coordinates where it has no georeference."""
+        return GeoBox(
+            width=self.dataset.width,
+            height=self.dataset.height,
+            transform=tuple(self.dataset.transform)[:6],
+            crs=self.dataset.crs.to_wkt() if self.dataset.crs else None,
+        )
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """``(height, width)`` of the file's compressed blocks."""
+        height, width = self.dataset.block_shapes[self.indexes[0] - 1]
+        return int(height), int(width)
+
+    @property
+    def descriptions(self) -> tuple[str | None, ...]:
+        """What the file calls its image bands."""
+        return tuple(self.dataset.descriptions[i - 1] for i in self.image_bands)
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """Colour interpretations of the image bands, by GDAL's names."""
+        return tuple(self.dataset.colorinterp[i - 1].name for i in self.image_bands)
+
+    def read(self, window: Window) -> Piece:
+        """The pixels of ``window``. Raises SceneError where the file is damaged there."""
+        box = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+        data = np.empty((len(self.indexes), *window.shape), self._dtype)
+        try:
+            with gdal_env(remote=self.source.remote):
+                self.dataset.read(self.indexes, window=box, out=data)
+                shut = self._shut(box)
+        except (RasterioError, OSError, ValueError) as error:
+            raise SceneError(self._damage(window, error)) from None
+        bad = rule.either(shut, rule.not_finite(data))
+        return Piece(data=data, blank=rule.blank(data, self.nodata), bad=bad)
+
+    def _shut(self, box: RasterioWindow) -> rule.BoolArray | None:
+        """Where the alpha bands or the mask say that there is nothing."""
+        out: rule.BoolArray | None = None
+        for index in self._alpha:
+            out = rule.either(out, self.dataset.read(index, window=box) == 0)
+        if self._masked:
+            out = rule.either(out, self.dataset.read_masks(self.indexes[0], window=box) == 0)
+        return out
+
+    def _damage(self, window: Window, error: Exception) -> str:
+        return (
+            f"{self.source.label} cannot be read at rows {window.row_off}..{window.bottom - 1}, "
+            f"columns {window.col_off}..{window.right - 1}: {reason(error)}; the file is damaged or out of reach"
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self.dataset.close()
+
+
+def rasterio_version() -> str:
+    """Version of rasterio and GDAL, for reports."""
+    return f"rasterio {rasterio.__version__} (GDAL {rasterio.__gdal_version__})"
