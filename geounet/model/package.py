@@ -129,9 +129,7 @@ def save_package(
     return _load_folder(target, origin=str(target))
 
 
-def _write_folder(
-    folder: Path, spec: ModelSpec, tensors: Mapping[str, NDArray[Any]], graph: bytes | None
-) -> None:
+def _write_folder(folder: Path, spec: ModelSpec, tensors: Mapping[str, NDArray[Any]], graph: bytes | None) -> None:
     (folder / WEIGHTS).write_bytes(serialize(tensors))
     if graph is not None:
         (folder / GRAPH).write_bytes(graph)
@@ -186,6 +184,7 @@ def tensor_offsets(serialized: bytes) -> dict[str, tuple[str, list[int], int, in
 def digest(spec: ModelSpec, *files: Path | None) -> str:
     """sha256 over everything in the spec that matters to the result, and the files' bytes."""
     item = card.to_item(spec, assets={}, digest="", created="")
+    item = card.to_item(card.from_item(item, origin=spec.name), assets={}, digest="", created="")  # 127 → 127.0
     total = hashlib.sha256(json.dumps(item, sort_keys=True, ensure_ascii=True).encode())
     for file in files:
         if file is not None:
