@@ -49,9 +49,7 @@ class MissingExtraError(RequestError):
     """An optional library is not installed."""
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs {library}, which is not installed; run: pip install 'geounet[{extra}]'"
-        )
+        super().__init__(f"{purpose} needs {library}, which is not installed; run: pip install 'geounet[{extra}]'")
 
 
 class WorkError(GeounetError):

@@ -1,0 +1,195 @@
+"""The CUDA engine: raw pixels go to the device, decided labels come back; all between happens there.
+
+Written against ``torch.device`` alone, so that the same code runs on a CPU device, where the tests hold it to the
+host engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geounet.errors import ModelError
+from geounet.model.canvas import CONFIDENCE_SCALE
+from geounet.model.engine import CanvasLike, EngineRequest, TileJob
+from geounet.model.host import batches
+from geounet.model.networks import load_network
+from geounet.model.package import Package
+from geounet.model.spec import NODATA, Head, ModelSpec
+from geounet.model.symmetry import Symmetry, symmetries
+from geounet.model.torch_forward import channels_last, folded
+
+_LARGEST_AUTO_BATCH = 32  # beyond it the device is busy anyway and only memory grows
+_HALF = {"auto": torch.float16, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class DeviceCanvas:
+    """Sums of weighted probabilities ``(channels, rows, width)`` in device memory; see ``canvas.Canvas``."""
+
+    def __init__(self, spec: ModelSpec, *, tile: int, width: int, device: torch.device) -> None:
+        self._spec = spec
+        self._sums = torch.zeros(spec.channels, tile, width, device=device)
+
+    def add(self, weighted: Tensor, *, row: int, col: int) -> None:
+        """Add ``(channels, tile, tile)`` with its corner at ``(row, col)``, without what lies beside."""
+        left, right = max(0, col), min(self._sums.shape[2], col + weighted.shape[2])
+        self._grow(row + weighted.shape[1])
+        self._sums[:, row : row + weighted.shape[1], left:right] += weighted[:, :, left - col : right - col]
+
+    def finish(self, count: int, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Labels and confidences of the first ``count`` rows, which leave the canvas."""
+        self._grow(count)
+        decided = decide_on_device(self._sums[:, :count], self._spec)
+        remaining = torch.zeros_like(self._sums)
+        remaining[:, : self._sums.shape[1] - count] = self._sums[:, count:]
+        self._sums = remaining
+        out: NDArray[np.uint8] = decided.cpu().numpy()
+        out[:, ~valid] = NODATA
+        return out
+
+    def _grow(self, rows: int) -> None:
+        missing = rows - self._sums.shape[1]
+        if missing > 0:
+            self._sums = torch.nn.functional.pad(self._sums, (0, 0, 0, missing))
+
+
+class DeviceEngine:
+    """Runs the network in batches on one torch device."""
+
+    def __init__(self, package: Package, request: EngineRequest, *, device: str) -> None:
+        self._device = torch.device(device)
+        self._spec = package.spec
+        self._tile = request.tile
+        self._symmetries = symmetries(request.tta)
+        on_cuda = self._device.type == "cuda"
+        self._half = _HALF.get(request.precision) if on_cuda or request.precision != "auto" else None
+        example = torch.rand(1, len(package.spec.bands), request.tile, request.tile)
+        self._network = channels_last(folded(load_network(package), example)).to(self._device)
+        self._mean = torch.tensor([b.mean for b in package.spec.bands], device=device).view(1, -1, 1, 1)
+        self._scale = torch.tensor([1 / b.std for b in package.spec.bands], device=device).view(1, -1, 1, 1)
+        if on_cuda:
+            torch.backends.cudnn.benchmark = True  # the batch shape never changes within a run
+        self.batch = request.batch or self._affordable_batch()
+        half = str(self._half).removeprefix("torch.") if self._half else "float32"
+        self.name = f"torch {device} {half}"
+
+    def new_canvas(self, width: int) -> DeviceCanvas:
+        """An empty canvas of ``width`` columns."""
+        return DeviceCanvas(self._spec, tile=self._tile, width=width, device=self._device)
+
+    @torch.inference_mode()
+    def blend(self, jobs: Iterable[TileJob], canvas: CanvasLike) -> Iterator[None]:
+        """Compute jobs batch by batch and add them in order; yields once per tile.
+
+        The device works behind: while it computes one batch, the host gathers the next.
+        """
+        assert isinstance(canvas, DeviceCanvas)
+        for batch in batches(jobs, self.batch):
+            for weighted, job in zip(self._predict(batch), batch, strict=False):
+                canvas.add(weighted, row=job.row, col=job.col)
+                yield
+
+    def close(self) -> None:
+        """Free the device memory."""
+        del self._network
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _predict(self, batch: list[TileJob]) -> list[Tensor]:
+        """Weighted probabilities of the batch; when memory runs out, halve the batch and go on."""
+        try:
+            return list(self._weighted(batch))
+        except torch.cuda.OutOfMemoryError as error:
+            if self.batch == 1:
+                raise ModelError(
+                    f"{self._device} has too little memory for one tile of {self._tile}; use a smaller --tile or "
+                    "--device cpu"
+                ) from error
+        torch.cuda.empty_cache()
+        self.batch = max(1, self.batch // 2)
+        return [weighted for part in batches(batch, self.batch) for weighted in self._predict(part)]
+
+    def _weighted(self, batch: list[TileJob]) -> Tensor:
+        images = self._upload(batch)
+        rows = self._to_device(np.stack([job.row_weights for job in batch]))
+        cols = self._to_device(np.stack([job.col_weights for job in batch]))
+        probabilities = torch.stack([self._probabilities(images, s) for s in self._symmetries]).mean(dim=0)
+        return probabilities[: len(batch)] * (rows[:, None, :, None] * cols[:, None, None, :])
+
+    def _upload(self, batch: list[TileJob]) -> Tensor:
+        """Scaled pixels ``(batch, bands, tile, tile)``, short batches filled up with zeros."""
+        raw = self._to_device(np.stack([transferable(job.pixels) for job in batch]))
+        valid = self._to_device(np.stack([job.valid for job in batch]))
+        values = raw.int().bitwise_and(0xFFFF) if batch[0].pixels.dtype == np.uint16 else raw
+        scaled = (values.float() - self._mean) * self._scale
+        scaled.masked_fill_(~valid[:, None], 0.0)
+        missing = self.batch - len(batch)
+        return torch.nn.functional.pad(scaled, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else scaled
+
+    def _probabilities(self, images: Tensor, symmetry: Symmetry) -> Tensor:
+        """Probabilities ``(batch, channels, tile, tile)`` seen through one symmetry."""
+        moved = images.flip(-1) if symmetry.mirror else images
+        moved = torch.rot90(moved, symmetry.quarters, (-2, -1)).contiguous(memory_format=torch.channels_last)
+        mixed = (
+            torch.autocast(self._device.type, self._half) if self._half is not None else contextlib.nullcontext()
+        )
+        with mixed:
+            logits = self._network(moved)
+        logits = torch.rot90(logits.float(), -symmetry.quarters, (-2, -1))
+        logits = logits.flip(-1) if symmetry.mirror else logits
+        parts = [
+            logits[:, channels].sigmoid() if head.kind == "mask" else logits[:, channels].softmax(dim=1)
+            for head, channels in self._spec.head_slices()
+        ]
+        return torch.cat(parts, dim=1)
+
+    def _to_device(self, array: NDArray[Any]) -> Tensor:
+        tensor = torch.from_numpy(array)
+        if self._device.type != "cuda":
+            return tensor.to(self._device)
+        return tensor.pin_memory().to(self._device, non_blocking=True)
+
+    @torch.inference_mode()
+    def _affordable_batch(self) -> int:
+        """What half of the free device memory holds, from the peak of a single tile."""
+        if self._device.type != "cuda":
+            return 1
+        torch.cuda.reset_peak_memory_stats(self._device)
+        before = torch.cuda.memory_allocated(self._device)
+        image = torch.zeros(1, len(self._spec.bands), self._tile, self._tile, device=self._device)
+        self._probabilities(image, self._symmetries[0])
+        per_tile = max(1, torch.cuda.max_memory_allocated(self._device) - before)
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return int(max(1, min(_LARGEST_AUTO_BATCH, free // 2 // per_tile)))
+
+
+def transferable(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Raw pixels in the smallest dtype that torch computes with; uint16 travels as int16 bits."""
+    if pixels.dtype == np.uint16:
+        return pixels.view(np.int16)
+    if pixels.dtype in (np.uint32, np.float64):
+        with np.errstate(over="ignore"):
+            return pixels.astype(np.float32)
+    return pixels
+
+
+def decide_on_device(probabilities: Tensor, spec: ModelSpec) -> Tensor:
+    """``canvas.decide`` for a tensor ``(channels, rows, width)``, without nodata: ``(2 * heads, rows, width)``."""
+    bands = [band for head, channels in spec.head_slices() for band in _decide_head(probabilities[channels], head)]
+    return torch.stack(bands)
+
+
+def _decide_head(p: Tensor, head: Head) -> tuple[Tensor, Tensor]:
+    if head.kind == "mask":
+        labels = p[0] >= head.threshold
+        best = torch.where(labels, p[0], 1.0 - p[0])
+    else:
+        best, labels = p.max(dim=0)
+    confidence = (best * CONFIDENCE_SCALE).round().clamp(0, CONFIDENCE_SCALE)
+    return labels.to(torch.uint8), confidence.to(torch.uint8)

@@ -1,0 +1,165 @@
+"""What runs a network over tiles: the contract of all engines, and the choice among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.errors import ConfigError, ModelError
+from geounet.model.package import Package
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Augmentation = Literal["none", "flips", "d4"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileJob:
+    """One tile to compute, and where its prediction belongs."""
+
+    pixels: NDArray[Any]
+    """Raw values ``(bands, tile, tile)`` in the scene's dtype."""
+    valid: NDArray[np.bool_]
+    """``(tile, tile)``; invalid pixels reach the network as the training mean."""
+    row: int
+    """First row, in canvas pixels."""
+    col: int
+    """First column, in canvas pixels; may be negative where the tile belongs to two blocks."""
+    row_weights: NDArray[np.float32]
+    """``(tile,)``, :meth:`geounet.grid.lattice.Axis.weights`."""
+    col_weights: NDArray[np.float32]
+    """``(tile,)``."""
+
+
+class CanvasLike(Protocol):
+    """Where an engine blends: rows leave at the top as decided labels."""
+
+    def finish(self, count: int, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """The first ``count`` rows as a part stores them, ``(2 * heads, count, width)``; they leave the canvas."""
+        ...
+
+
+class Engine(Protocol):
+    """A loaded network. One per process; a canvas belongs to the thread that runs it."""
+
+    @property
+    def name(self) -> str:
+        """Library, device and precision, as the journal and the reports name it."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Tiles per forward pass; constant, short batches are filled up."""
+        ...
+
+    def new_canvas(self, width: int) -> CanvasLike:
+        """An empty canvas of ``width`` columns."""
+        ...
+
+    def blend(self, jobs: Iterable[TileJob], canvas: CanvasLike) -> Iterator[None]:
+        """Compute jobs and add them to the canvas in their order; yields once per tile added."""
+        ...
+
+    def close(self) -> None:
+        """Free threads and device memory."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineRequest:
+    """Which engine is asked for; small and picklable, so that every worker opens the same."""
+
+    device: str = "auto"
+    precision: Precision = "auto"
+    tile: int = 512
+    batch: int | None = None
+    """None chooses: 1 on a CPU, on CUDA what a quarter of the free memory holds (at most 32)."""
+    threads: int = 1
+    tta: Augmentation = "none"
+
+
+def engine_kind(package: Package, request: EngineRequest) -> str:
+    """``cuda``, ``onnx`` or ``torch-cpu``: which engine the request gets, without loading any library.
+
+    The ONNX graph is the fastest path on a CPU (docs/benchmarks.md) and is taken wherever the package has one
+    and float32 is asked for.
+    """
+    device = resolve_device(request.device, package)
+    if device.startswith("cuda"):
+        return "cuda"
+    if package.graph is not None and request.precision in ("auto", "fp32"):
+        return "onnx"
+    if package.weights is None:
+        raise ModelError(f"model {package.origin!r} is a bare ONNX graph; it runs with --precision fp32 only")
+    if request.precision == "fp16":
+        raise ConfigError("--precision fp16 on a CPU: expected fp32 or bf16; fp16 needs --device cuda")
+    return "torch-cpu"
+
+
+def resolve_device(device: str, package: Package) -> str:
+    """``cpu`` or ``cuda:N``. ``auto`` takes the first CUDA device that torch can use, else the CPU.
+
+    torch is imported only where a CUDA driver is present or CUDA was asked for by name.
+    """
+    if device == "cpu":
+        return "cpu"
+    if device != "auto" and not device.startswith("cuda"):
+        raise ConfigError(f"--device {device}: expected auto, cpu, cuda or cuda:N")
+    if device == "auto" and (package.weights is None or not _has_cuda_driver()):
+        return "cpu"
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        return "cuda:0" if count else "cpu"
+    number = device.removeprefix("cuda").removeprefix(":") or "0"
+    if not number.isdigit() or int(number) >= count:
+        raise ConfigError(
+            f"--device {device}: torch {torch.__version__} sees {count} CUDA devices; use --device cpu"
+        )
+    return f"cuda:{number}"
+
+
+def _has_cuda_driver() -> bool:
+    import ctypes.util
+
+    return ctypes.util.find_library("cuda") is not None
+
+
+def check_tile(tile: int, package: Package) -> None:
+    """ConfigError where the network cannot take square tiles of this side, with the nearest one that works."""
+    divisor = package.spec.divisor
+    if tile < 1 or tile % divisor:
+        nearest = max(divisor, round(tile / divisor) * divisor)
+        raise ConfigError(
+            f"--tile {tile}: model {package.spec.name!r} needs a multiple of {divisor}; the nearest is {nearest}"
+        )
+
+
+def open_engine(package: Package, request: EngineRequest) -> Engine:
+    """Load the network into the engine that fits the request.
+
+    Raises ModelError or ConfigError where the request cannot work.
+    """
+    check_tile(request.tile, package)
+    kind = engine_kind(package, request)
+    if kind == "cuda":
+        from geounet.model.device import DeviceEngine
+
+        return DeviceEngine(package, request, device=resolve_device(request.device, package))
+    from geounet.model.host import HostEngine
+
+    if kind == "onnx":
+        from geounet.model.onnx_forward import onnx_forward
+
+        return HostEngine(
+            package.spec, request, forward=onnx_forward(package, request), name="onnxruntime cpu fp32"
+        )
+    from geounet.model.torch_forward import torch_forward
+
+    precision: Literal["fp32", "bf16"] = "bf16" if request.precision == "bf16" else "fp32"
+    forward = torch_forward(package, request, precision=precision)
+    return HostEngine(package.spec, request, forward=forward, name=f"torch cpu {precision}")

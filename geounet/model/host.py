@@ -1,0 +1,135 @@
+"""The CPU engine: tiles side by side, each on one thread.
+
+One tile per thread beats one tile over all threads (docs/benchmarks.md), and a tile's kernels never see how many
+threads there are, so the thread count cannot change a bit of the result.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.model.canvas import Canvas, decide, weigh
+from geounet.model.engine import CanvasLike, EngineRequest, TileJob
+from geounet.model.spec import ModelSpec
+from geounet.model.symmetry import symmetries, transform, undo
+
+Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Scaled ``(batch, bands, tile, tile)`` → logits ``(batch, channels, tile, tile)``, on the calling thread."""
+
+
+class HostCanvas(Canvas):
+    """A canvas that decides in host memory."""
+
+    def __init__(self, spec: ModelSpec, *, tile: int, width: int) -> None:
+        super().__init__(channels=spec.channels, tile=tile, width=width)
+        self._spec = spec
+
+    def finish(self, count: int, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Labels and confidences of the first ``count`` rows, which leave the canvas."""
+        return decide(self.take(count), valid, self._spec)
+
+
+class HostEngine:
+    """Runs ``forward`` for several tiles at a time and blends them in order."""
+
+    def __init__(self, spec: ModelSpec, request: EngineRequest, *, forward: Forward, name: str) -> None:
+        keep_freed_memory()
+        self.name = name
+        self.batch = request.batch or 1
+        self._spec = spec
+        self._tile = request.tile
+        self._forward = forward
+        self._symmetries = symmetries(request.tta)
+        self._mean = np.array([b.mean for b in spec.bands], np.float32)[:, None, None]
+        self._scale = np.array([1 / b.std for b in spec.bands], np.float32)[:, None, None]
+        self._threads = max(1, request.threads)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tile")
+
+    def new_canvas(self, width: int) -> HostCanvas:
+        """An empty canvas of ``width`` columns."""
+        return HostCanvas(self._spec, tile=self._tile, width=width)
+
+    def blend(self, jobs: Iterable[TileJob], canvas: CanvasLike) -> Iterator[None]:
+        """Compute jobs on the pool, add them to the canvas in their order; yields once per tile."""
+        assert isinstance(canvas, HostCanvas)
+        pending: deque[tuple[list[TileJob], Future[list[NDArray[np.float32]]]]] = deque()
+        try:
+            for batch in batches(jobs, self.batch):
+                pending.append((batch, self._pool.submit(self._predict, batch)))
+                if len(pending) > self._threads + 1:  # one more than threads, so that none ever waits
+                    yield from _add(*pending.popleft(), canvas)
+            while pending:
+                yield from _add(*pending.popleft(), canvas)
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+    def close(self) -> None:
+        """Stop the pool."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _predict(self, batch: list[TileJob]) -> list[NDArray[np.float32]]:
+        """Weighted probabilities ``(channels, tile, tile)`` of every job."""
+        images = np.zeros((self.batch, len(self._spec.bands), self._tile, self._tile), np.float32)
+        for image, job in zip(images, batch, strict=False):
+            self._scale_into(image, job)
+        if len(self._symmetries) == 1:
+            logits = self._forward(images)
+            return [weigh(x, self._spec, j.row_weights, j.col_weights) for x, j in zip(logits, batch, strict=False)]
+        sums = [np.zeros((self._spec.channels, self._tile, self._tile), np.float32) for _ in batch]
+        for symmetry in self._symmetries:
+            logits = self._forward(np.ascontiguousarray(transform(images, symmetry)))
+            for total, x, job in zip(sums, undo(logits, symmetry), batch, strict=False):
+                weighted = weigh(np.ascontiguousarray(x), self._spec, job.row_weights, job.col_weights)
+                np.add(total, weighted, out=total)
+        return [total * np.float32(1 / len(self._symmetries)) for total in sums]
+
+    def _scale_into(self, image: NDArray[np.float32], job: TileJob) -> None:
+        """``(raw - mean) / std`` into ``image`` ``(bands, tile, tile)``; invalid pixels become 0."""
+        with np.errstate(invalid="ignore", over="ignore"):  # invalid pixels may hold anything
+            np.subtract(job.pixels, self._mean, out=image, dtype=np.float32, casting="unsafe")
+            image *= self._scale
+        if not job.valid.all():
+            image[:, ~job.valid] = 0.0
+
+
+def _add(batch: list[TileJob], future: Future[list[NDArray[np.float32]]], canvas: HostCanvas) -> Iterator[None]:
+    for job, weighted in zip(batch, future.result(), strict=True):
+        canvas.add(weighted, row=job.row, col=job.col)
+        yield
+
+
+def batches(jobs: Iterable[TileJob], size: int) -> Iterator[list[TileJob]]:
+    """Jobs in groups of ``size``; the last group may be shorter."""
+    group: list[TileJob] = []
+    for job in jobs:
+        group.append(job)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed memory instead of handing it back to the kernel.
+
+    Activations are megabytes that come and go with every layer; by default glibc maps and unmaps each of them,
+    which is a large part of the time of an eager network (docs/benchmarks.md). mallopt(3): M_MMAP_MAX = -4,
+    M_TRIM_THRESHOLD = -1, M_TOP_PAD = -2. Elsewhere than on glibc this does nothing.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    libc: Any = ctypes.CDLL(None)
+    if hasattr(libc, "gnu_get_libc_version"):
+        libc.mallopt(-4, 0)
+        libc.mallopt(-1, 2**31 - 1)
+        libc.mallopt(-2, 64 * 2**20)
