@@ -11,6 +11,7 @@ Options of the driver (https://gdal.org/en/stable/drivers/raster/cog.html), with
     PREDICTOR=NO       neighbouring class numbers have no meaningful difference
     BLOCKSIZE=512      what readers over HTTP expect
     BIGTIFF=IF_SAFER   files that could pass 4 GB
+    OVERVIEWS          ours (FORCE_USE_EXISTING); see geounet.io.overviews
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio._err import CPLE_BaseError  # what `rasterio.shutil.copy` lets through
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.shutil import copy as gdal_copy
 from rasterio.windows import Window as RioWindow
@@ -46,7 +48,7 @@ CONFIDENCE_SCALE = 1 / 250
 
 _LEVEL = 1
 _STRIP = 512  # rows that one thread reads and halves at a time
-_ANY_TRANSFORM = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # of files whose place on earth nobody asks
+_ANY_TRANSFORM = (2.0, 0.0, 0.0, 0.0, -2.0, 0.0)  # of files whose place on earth nobody asks
 _CACHE = 128 * 2**20  # bytes of GDAL's block cache, of the whole process
 
 
@@ -66,6 +68,8 @@ class _Layer:
 
     halve: Halve
     classes: tuple[LabelClass, ...] = ()
+    sidecar: str | None = None
+    """Content of the ``.aux.xml`` file beside the raster."""
     scale: float | None = None
     description: str
     tags: Mapping[str, str]
@@ -99,11 +103,11 @@ def write_label_cog(
     layer = _Layer(
         halve=halve_mode,
         classes=head.classes,
+        sidecar=pam.category_names(head),
         description=head.name,
         tags={**tags, **class_tags(head)},
         threads=threads,
     )
-    publish_text(f"{path}.aux.xml", pam.category_names(head))
     return _write(Path(path), mosaic, band, layer, target)
 
 
@@ -144,6 +148,7 @@ def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox 
         "predictor": "no",
         "blocksize": BLOCK,
         "bigtiff": "if_safer",
+        "overviews": "force_use_existing",
         "num_threads": max(1, layer.threads),
     }
     with _gdal(), scratch_folder(path) as scratch, publish(path) as temporary:
@@ -159,6 +164,8 @@ def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox 
         with warnings.catch_warnings():  # a scene without georeference was reported when it was opened
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             gdal_copy(whole, temporary, driver="COG", **options)
+        if layer.sidecar is not None:
+            publish_text(f"{path}.aux.xml", layer.sidecar)
     return path
 
 
@@ -171,7 +178,7 @@ def _gdal() -> Iterator[None]:
     with environment:
         try:
             yield
-        except rasterio.errors.RasterioError as error:
+        except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
             raise WorkError(f"cannot write the COG: {error}; check the disk, and run again") from error
 
 

@@ -4,7 +4,8 @@ GDAL's own mode resampling takes longer than all the rest of writing a COG, so t
 chain is ours: every 2 × 2 square of valid pixels becomes the value that most of them have (labels) or their
 mean (confidences). Ties go as in GDAL: to the value that first reaches the highest count in row-major order
 (GDALResampleChunk_Mode, gcore/overview.cpp). Where GDAL divides an odd side into unequal cells, ours stay
-2 × 2 and the last cell has one row or column only; on even sides both give the same bytes, which a test checks.
+2 × 2 and the last cell has one row or column only; on even sides both give the same bytes, which a test
+checks.
 """
 
 from __future__ import annotations
@@ -21,9 +22,15 @@ Halve = Callable[[Labels], Labels]
 
 
 def level_shapes(shape: tuple[int, int], *, largest: int) -> list[tuple[int, int]]:
-    """Shapes of the overviews, largest first, until one fits into ``largest`` × ``largest``."""
-    shapes = []
+    """Shapes of the overviews, largest first, until one fits into ``largest`` × ``largest``.
+
+    None for a single column: rasterio takes the decimation from the widths, so its overviews would count as
+    invalid.
+    """
+    shapes: list[tuple[int, int]] = []
     height, width = shape
+    if width == 1:
+        return shapes
     while max(height, width) > largest:
         height, width = -(-height // 2), -(-width // 2)
         shapes.append((height, width))
