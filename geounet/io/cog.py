@@ -38,9 +38,9 @@ from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import pam
 from geounet.io.atomic import publish, publish_text, scratch_folder
+from geounet.io.mosaic import BLOCK, Source, write_vrt
 from geounet.io.overviews import Halve, Labels, halve_mean, halve_mode, level_shapes
 from geounet.io.regrid import nearest_indices
-from geounet.io.vrt import BLOCK, Source, write_vrt
 from geounet.model.spec import NODATA, Head, LabelClass
 
 CONFIDENCE_SCALE = 1 / 250
