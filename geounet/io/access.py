@@ -6,12 +6,14 @@ GDAL opens nearly anything that it is given: a ``.tif`` that is really a VRT rea
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from geounet.errors import SceneError
+from geounet.io import plain_vrt
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"II*\0", "GTiff"),
@@ -50,6 +52,8 @@ class Source:
     drivers: tuple[str, ...]
     """The drivers that may open it."""
     remote: bool
+    files: tuple[str, ...] = ()
+    """All local files that its pixels come from; empty where it is remote."""
 
     @property
     def label(self) -> str:
@@ -109,10 +113,28 @@ def _resolve_local(path: Path) -> Source:
             kind = "a folder that is no product known here" if absolute.is_dir() else "not a regular file"
             raise SceneError(f"{label} is {kind}; expected a raster file, a Sentinel-2 .SAFE or a Landsat folder")
         driver = sniff_driver(absolute)
+        files = (absolute, *(plain_vrt.sources(absolute) if driver == "VRT" else ()))
+        for member in files:
+            _check_member(member, is_vrt=member is absolute and driver == "VRT")
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SceneError(f"{label} cannot be read: {one_line(reason)}; check the path") from None
-    return Source(path=str(absolute), drivers=(driver,), remote=False)
+    return Source(path=str(absolute), drivers=(driver,), remote=False, files=tuple(map(str, files)))
+
+
+def _check_member(path: Path, *, is_vrt: bool) -> None:
+    """Refuse a file of a VRT that is a VRT, and a VRT that poses as the mask or overviews of a file.
+
+    GDAL opens ``x.tif.msk``, ``x.tif.ovr`` and ``x.aux`` with any driver that takes them.
+    """
+    if not is_vrt and sniff_driver(path) == "VRT":
+        raise SceneError(f"{one_line(str(path))} is a VRT inside a VRT; give the files themselves")
+    with os.scandir(path.parent) as entries:
+        beside = [e for e in entries if e.name.startswith(path.stem) and e.name.endswith((".msk", ".ovr", ".aux"))]
+    for entry in beside:
+        with Path(entry.path).open("rb") as file:
+            if b"<VRTDataset" in file.read(65536):
+                raise SceneError(f"{one_line(entry.path)} is a VRT in disguise, which reads other files; remove it")
 
 
 def sniff_driver(path: Path) -> str:
@@ -126,7 +148,7 @@ def sniff_driver(path: Path) -> str:
     if b"<VRTDataset" in head:
         if path.suffix.lower() != ".vrt":
             raise SceneError(f"{label} is a VRT in disguise, which reads other files; give the files themselves")
-        raise SceneError(f"{label} is a VRT, which is not read yet; give the files themselves")
+        return "VRT"
     for magic, driver in _MAGIC:
         if head.startswith(magic):
             return driver

@@ -6,11 +6,16 @@ import math
 from pathlib import Path
 
 from geounet.errors import SceneError
+from geounet.grid.geobox import IDENTITY
 from geounet.io.raster import Raster
 
 MAX_BLOCK_BYTES = 512 * 2**20
 """One compressed block is decoded whole, and GDAL holds it twice."""
-_IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+ABSURD_BYTES, ABSURD_RATIO = 2**38, 1_000_000
+"""A file that declares more than both is refused. DEFLATE reaches 1 to 1032, ZSTD some 1 to 20,000; a sparse
+file needs 16 bytes per block, which is 1 to 50,000 with three bands and blocks of 512."""
+LONG_STRIP_BYTES = 64 * 2**20
+"""Untiled files are slow from here on: every block of the plan decodes whole rows."""
 
 
 def check_raster(raster: Raster) -> None:
@@ -22,7 +27,7 @@ def check_raster(raster: Raster) -> None:
 
 def _check_georeference(raster: Raster) -> None:
     label, transform = raster.source.label, raster.geobox.transform
-    if raster.dataset.gcps[0] and transform == _IDENTITY:
+    if raster.dataset.gcps[0] and transform == IDENTITY:
         raise SceneError(
             f"{label} has ground control points instead of a geotransform; "
             "warp it first: gdalwarp -tps -r bilinear -dstalpha IN.tif OUT.tif"
@@ -44,14 +49,17 @@ def _check_blocks(raster: Raster) -> None:
 
 
 def _check_size(raster: Raster) -> None:
-    if raster.source.remote:
-        return
-    declared, stored = declared_bytes(raster), Path(raster.source.path).stat().st_size
-    if declared > 2**38 and declared > 1_000_000 * stored:
+    declared, stored = declared_bytes(raster), stored_bytes(raster)
+    if stored and declared > ABSURD_BYTES and declared > ABSURD_RATIO * stored:
         raise SceneError(
             f"{raster.source.label} declares {raster.dataset.width} x {raster.dataset.height} pixels "
             f"({human(declared)}) in a file of {human(stored)}; it is damaged or made to do harm"
         )
+
+
+def stored_bytes(raster: Raster) -> int:
+    """Bytes of the files; 0 where they are remote."""
+    return sum(Path(f).stat().st_size for f in raster.source.files)
 
 
 def declared_bytes(raster: Raster) -> int:
@@ -61,11 +69,39 @@ def declared_bytes(raster: Raster) -> int:
 
 
 def warnings_of(raster: Raster) -> tuple[str, ...]:
-    """What the user should know about the file; each one line without the path."""
-    found = []
-    if raster.geobox.crs is None:
-        found.append("no CRS: results are in pixel coordinates, areas are in pixels")
+    """What the user should know about the file before a run; each one line without the path."""
+    found = [*_georeference_warnings(raster), *_nodata_warnings(raster)]
+    dataset, (rows, cols) = raster.dataset, raster.block_shape
+    if cols >= dataset.width > 4096 and dataset.driver in ("GTiff", "HFA"):
+        found.append(f"not tiled (blocks of {rows} x {cols}): reading is slower than from a COG")
+    if (
+        dataset.driver == "GTiff"
+        and stored_bytes(raster)
+        and declared_bytes(raster) > max(2**30, 5000 * stored_bytes(raster))
+    ):
+        found.append("almost empty: the file stores next to nothing of the pixels that it declares")
+    if "palette" in raster.colours:
+        found.append("a palette: pixels are indices, not colours; expand it first (gdal_translate -expand rgb)")
     return tuple(found)
+
+
+def _georeference_warnings(raster: Raster) -> list[str]:
+    if raster.geobox.crs is not None:
+        return []
+    if raster.dataset.rpcs:
+        why = "rational polynomials (RPC) only, which are not used"
+    elif raster.dataset.crs:
+        has_place = raster.geobox.transform != IDENTITY
+        why = "a CRS that PROJ cannot read" if has_place else "a CRS without a geotransform"
+    else:
+        why = "no CRS"
+    return [f"{why}: results are in pixel coordinates, areas in pixels"]
+
+
+def _nodata_warnings(raster: Raster) -> list[str]:
+    declared = [raster.dataset.nodatavals[i - 1] for i in raster.indexes]
+    lost = sorted({v for v, kept in zip(declared, raster.nodata, strict=True) if v is not None and kept is None})
+    return [f"nodata {v:g} cannot occur in {raster.dtype} pixels: it marks nothing" for v in lost]
 
 
 def human(size: float) -> str:

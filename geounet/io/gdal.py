@@ -14,6 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geounet.errors import SceneError
 from geounet.io.access import EXPECTED, Source, one_line
+from geounet.io.remote import REMOTE_OPTIONS
 
 CACHE_BYTES = 256 * 2**20
 """GDAL's block cache. A row of 512-blocks of a 100,000 px wide RGB scene is 154 MB, so rows are decoded once."""
@@ -24,8 +25,6 @@ LOCAL_OPTIONS: dict[str, str] = {
     # never run Python that a VRT carries. https://gdal.org/drivers/raster/vrt.html#using-derived-bands
     "GDAL_VRT_ENABLE_PYTHON": "NO",
 }
-
-REMOTE_OPTIONS: dict[str, str] = {}
 
 _warnings_lock = threading.Lock()
 

@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags, WktVersion
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from geounet.errors import SceneError
-from geounet.grid.geobox import GeoBox
+from geounet.grid.geobox import IDENTITY, GeoBox, parse_crs
 from geounet.grid.window import Window
 from geounet.io import nodata as rule
 from geounet.io.access import Source
@@ -60,13 +59,25 @@ class Layer(Protocol):
 class Raster:
     """An open file; every band but the alpha bands is an image band. Is itself a ``Layer`` of its own grid."""
 
-    def __init__(self, source: Source, *, bands: Sequence[int] | None = None, nodata: float | None = None) -> None:
-        """Open ``source``; ``bands`` are 0-based places among the image bands, None takes all."""
+    def __init__(
+        self,
+        source: Source,
+        *,
+        bands: Sequence[int] = (),
+        nodata: float | None = None,
+        fallback: float | None = None,
+    ) -> None:
+        """Open ``source``; ``bands`` are 0-based places among the image bands, none to list them only.
+
+        ``nodata`` replaces what the file declares, ``fallback`` is for a file that declares none.
+        """
+        self._fallback = fallback
         self.source = source
         self.dataset = open_dataset(source)
         try:
             self.image_bands = self._image_bands()
-            self._choose(range(len(self.image_bands)) if bands is None else bands, nodata)
+            if bands:
+                self._choose(bands, nodata)
         except BaseException:
             self.close()
             raise
@@ -95,7 +106,8 @@ class Raster:
         self._masked = self._has_mask()
 
     def _nodata_of(self, index: int, override: float | None) -> float | None:
-        value = override if override is not None else self.dataset.nodatavals[index - 1]
+        declared = self.dataset.nodatavals[index - 1]
+        value = next((v for v in (override, declared, self._fallback) if v is not None), None)
         return rule.usable_nodata(value, np.dtype(self.dataset.dtypes[index - 1]))
 
     def _has_mask(self) -> bool:
@@ -109,13 +121,21 @@ class Raster:
 
     @cached_property
     def geobox(self) -> GeoBox:
-        """The file's own grid; pixel coordinates where it has no georeference."""
+        """The file's own grid; in pixel coordinates, without a CRS, where it has no georeference."""
+        transform = tuple(self.dataset.transform)[:6]
         return GeoBox(
             width=self.dataset.width,
             height=self.dataset.height,
-            transform=tuple(self.dataset.transform)[:6],
-            crs=self.dataset.crs.to_wkt() if self.dataset.crs else None,
+            transform=transform,
+            crs=None if transform == IDENTITY else self._wkt(),
         )
+
+    def _wkt(self) -> str | None:
+        try:
+            wkt = str(self.dataset.crs.to_wkt(version=WktVersion.WKT2_2019)) if self.dataset.crs else ""
+            return wkt if wkt and parse_crs(wkt) else None
+        except (RasterioError, ValueError, RuntimeError):  # a CRS that PROJ cannot make sense of
+            return None
 
     @property
     def block_shape(self) -> tuple[int, int]:
@@ -133,18 +153,33 @@ class Raster:
         """Colour interpretations of the image bands, by GDAL's names."""
         return tuple(self.dataset.colorinterp[i - 1].name for i in self.image_bands)
 
+    def block_place(self, row: int, col: int) -> str:
+        """Offset and size in the file of one block of the first band, as text; empty where not known."""
+        if self.dataset.driver != "GTiff":
+            return ""
+        with gdal_env(remote=self.source.remote):
+            keys = (f"BLOCK_{what}_{col}_{row}" for what in ("OFFSET", "SIZE"))
+            return "+".join(str(self.dataset.get_tag_item(k, "TIFF", bidx=self.indexes[0])) for k in keys)
+
     def read(self, window: Window) -> Piece:
         """The pixels of ``window``. Raises SceneError where the file is damaged there."""
-        box = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
-        data = np.empty((len(self.indexes), *window.shape), self._dtype)
-        try:
-            with gdal_env(remote=self.source.remote):
-                self.dataset.read(self.indexes, window=box, out=data)
-                shut = self._shut(box)
-        except (RasterioError, OSError, ValueError) as error:
-            raise SceneError(self._damage(window, error)) from None
+        data, shut = self._pixels(window)
         bad = rule.either(shut, rule.not_finite(data))
         return Piece(data=data, blank=rule.blank(data, self.nodata), bad=bad)
+
+    def _pixels(self, window: Window) -> tuple[NDArray[Any], rule.BoolArray | None]:
+        box = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
+        data = np.empty((len(self.indexes), *window.shape), self._dtype)
+        # what GDAL's own retries could not mend, a second try later may; on a disk it cannot
+        for tries_left in (1, 0) if self.source.remote else (0,):
+            try:
+                with gdal_env(remote=self.source.remote):
+                    self.dataset.read(self.indexes, window=box, out=data)
+                    return data, self._shut(box)
+            except (RasterioError, OSError, ValueError) as error:
+                if not tries_left:
+                    raise SceneError(self.damage(window, error)) from None
+        raise AssertionError("the last try returns or raises")
 
     def _shut(self, box: RasterioWindow) -> rule.BoolArray | None:
         """Where the alpha bands or the mask say that there is nothing."""
@@ -155,7 +190,13 @@ class Raster:
             out = rule.either(out, self.dataset.read_masks(self.indexes[0], window=box) == 0)
         return out
 
-    def _damage(self, window: Window, error: Exception) -> str:
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the file has an alpha band."""
+        return bool(self._alpha)
+
+    def damage(self, window: Window, error: Exception) -> str:
+        """The message for a ``window`` that cannot be read."""
         return (
             f"{self.source.label} cannot be read at rows {window.row_off}..{window.bottom - 1}, "
             f"columns {window.col_off}..{window.right - 1}: {reason(error)}; the file is damaged or out of reach"
@@ -165,7 +206,8 @@ class Raster:
         """Close the file."""
         self.dataset.close()
 
+    def __enter__(self) -> Raster:
+        return self
 
-def rasterio_version() -> str:
-    """Version of rasterio and GDAL, for reports."""
-    return f"rasterio {rasterio.__version__} (GDAL {rasterio.__gdal_version__})"
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -16,9 +16,16 @@ from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import access
 from geounet.io import bands as band_names
+from geounet.io.catalog import catalog_of, open_entries
 from geounet.io.checks import check_raster, warnings_of
 from geounet.io.fingerprint import fingerprint
-from geounet.io.raster import Raster
+from geounet.io.mask import SceneMask
+from geounet.io.nodata import either
+from geounet.io.raster import Piece, Raster
+from geounet.io.resample import Axis, resample
+
+MIN_RATIO, MAX_RATIO = 1 / 32, 256
+"""Bounds of working pixel size over the file's: beyond them, one row asks for too much, or shows nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,22 +96,25 @@ class Scene:
 
     def __init__(self, spec: SceneSpec) -> None:
         self.spec = spec
-        if len(spec.paths) != 1:
-            raise SceneError(f"{len(spec.paths)} files given as one scene; add --stack (stack=True), or give one")
-        self._source = access.resolve(spec.paths[0], allow_remote=spec.allow_remote)
-        whole = Raster(self._source, nodata=spec.nodata)
-        names = band_names.common_names(whole.descriptions, whole.colours)
-        places: Sequence[int] = range(len(names))
-        if spec.bands is not None:
-            places = band_names.pick(spec.bands, names, whole.descriptions, label=self._source.label)
-            whole.close()
-            whole = Raster(self._source, bands=places, nodata=spec.nodata)
-        check_raster(whole)
-        self._raster = whole
-        self.band_names: tuple[str, ...] = tuple(names[p] for p in places)
-        self.native_geobox: GeoBox = whole.geobox
-        self.geobox: GeoBox = whole.geobox
-        self.warnings: tuple[str, ...] = warnings_of(whole)
+        catalog = catalog_of(spec.paths, stack=spec.stack, allow_remote=spec.allow_remote)
+        chosen = catalog.choose(spec.bands)
+        self._opened = open_entries(chosen, nodata=spec.nodata, fallback=catalog.nodata, finest=catalog.finest)
+        self._mask: SceneMask | None = None
+        self.band_names: tuple[str, ...] = tuple(e.name for e in chosen)
+        self.all_band_names: tuple[str, ...] = tuple(e.name for e in catalog.entries)
+        self.native_geobox: GeoBox = self._opened.reference.geobox
+        try:
+            for raster in self._opened.rasters:
+                check_raster(raster)
+            self.geobox: GeoBox = working_grid(self.native_geobox, spec.gsd, label=catalog.label)
+            if spec.mask is not None:
+                source = access.resolve(spec.mask, allow_remote=spec.allow_remote)
+                self._mask = SceneMask(source, self.native_geobox)
+        except BaseException:
+            self.close()
+            raise
+        told = [w for r in self._opened.rasters for w in warnings_of(r)]
+        self.warnings: tuple[str, ...] = tuple(dict.fromkeys([*catalog.warnings, *told]))
 
     @property
     def name(self) -> str:
@@ -119,34 +129,65 @@ class Scene:
     @property
     def dtype(self) -> str:
         """numpy name of the pixel type."""
-        return str(self._raster.dtype)
+        return str(np.result_type(*(layer.dtype for layer in self._opened.layers)))
 
     @property
     def nodata(self) -> float | None:
         """The nodata value that all chosen bands share; None where they have none, or different ones."""
-        values = set(self._raster.nodata)
-        return values.pop() if len(values) == 1 else None
+        values = {str(v): v for r in self._opened.rasters for v in r.nodata}
+        return next(iter(values.values())) if len(values) == 1 else None
 
     @property
     def block_shape(self) -> tuple[int, int]:
-        """``(height, width)`` of the compressed blocks of the source, in native pixels."""
-        return self._raster.block_shape
+        """``(height, width)`` of the compressed blocks of the (first) file, in its own pixels."""
+        return self._opened.reference.block_shape
+
+    @property
+    def rasters(self) -> tuple[Raster, ...]:
+        """The open files; for ``describe``."""
+        return self._opened.rasters
 
     @property
     def fingerprint(self) -> str:
         """Hex text that changes whenever the pixels may have changed."""
-        return fingerprint([self._source.path], self.spec)
+        masks = (self._mask.raster,) if self._mask else ()
+        return fingerprint((*self._opened.rasters, *masks), self._options())
+
+    def _options(self) -> tuple[object, ...]:
+        """What besides the files decides the pixels; the paths do not, so that a scene may move."""
+        spec = self.spec
+        return (self.band_names, self._opened.order, spec.nodata, spec.mask is not None, self.geobox)
 
     def read(self, window: Window) -> Pixels:
         """The pixels of ``window``, in pixels of ``geobox``. Raises SceneError where the file is damaged."""
         if not window.area or window.intersection(self.geobox.window) != window:
             raise ValueError(f"{window} is empty or leaves the scene of {self.geobox.shape} (height, width)")
-        piece = self._raster.read(window)
+        if self.geobox is self.native_geobox:
+            piece = self._native(window)
+        else:
+            rows, cols = zoom_axes(self.native_geobox, self.geobox)
+            dtype = np.dtype(self.dtype)
+            piece = resample(self._native, rows=rows, cols=cols, window=window, count=self.count, dtype=dtype)
         return Pixels(data=piece.data, valid=piece.valid)
+
+    def read_native(self, window: Window) -> Pixels:
+        """The pixels of ``window`` in pixels of ``native_geobox``."""
+        piece = self._native(window)
+        return Pixels(data=piece.data, valid=piece.valid)
+
+    def _native(self, window: Window) -> Piece:
+        piece = joined([layer.read(window) for layer in self._opened.layers], self._opened.order, self.dtype)
+        if self._mask is None:
+            return piece
+        bad = either(piece.bad, self._mask.marks(window))
+        return Piece(data=piece.data, blank=piece.blank, bad=bad)
 
     def close(self) -> None:
         """Close the files."""
-        self._raster.close()
+        for layer in self._opened.layers:
+            layer.close()
+        if self._mask is not None:
+            self._mask.close()
 
     def __enter__(self) -> Scene:
         return self
@@ -155,3 +196,41 @@ class Scene:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def joined(pieces: Sequence[Piece], order: Sequence[int], dtype: str) -> Piece:
+    """The bands of all ``pieces`` as one, in ``order``; blank where all of them are."""
+    first = pieces[0]
+    if len(pieces) == 1 and list(order) == list(range(len(first.data))):
+        return first
+    data = np.concatenate([p.data.astype(dtype, copy=False) for p in pieces])[list(order)]
+    bad, blank = first.bad, first.blank
+    for piece in pieces[1:]:
+        bad = either(bad, piece.bad)
+        blank = None if blank is None or piece.blank is None else blank & piece.blank
+    return Piece(data=data, blank=blank, bad=bad)
+
+
+def working_grid(native: GeoBox, gsd: float | None, *, label: str) -> GeoBox:
+    """The grid at ``gsd`` metres over the same ground; ``native`` itself where that is within 1 % of it."""
+    if gsd is None:
+        return native
+    own = native.gsd()
+    if own is None:
+        raise SceneError(f"{label} has no CRS, so its ground sample distance is not known; leave --gsd out")
+    if not gsd > 0 or not MIN_RATIO <= gsd / own <= MAX_RATIO:
+        raise SceneError(
+            f"{label}: gsd {gsd:g} m; expected {own * MIN_RATIO:.3g} to {own * MAX_RATIO:.3g} m, "
+            f"since its own is {own:.3g} m"
+        )
+    return native if abs(gsd / own - 1) < 0.01 else native.zoom(gsd / own)
+
+
+def zoom_axes(native: GeoBox, zoomed: GeoBox) -> tuple[Axis, Axis]:
+    """How the pixels of ``zoomed = native.zoom(ratio)`` fall on those of ``native``."""
+    across = zoomed.pixel_size[0] / native.pixel_size[0]
+    down = zoomed.pixel_size[1] / native.pixel_size[1]
+    return (
+        Axis(scale=down, offset=0.0, source=native.height),
+        Axis(scale=across, offset=0.0, source=native.width),
+    )
