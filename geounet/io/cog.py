@@ -38,6 +38,7 @@ from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import pam
 from geounet.io.atomic import publish, publish_text, scratch_folder
+from geounet.io.gdal import limit_cache
 from geounet.io.mosaic import BLOCK, Source, write_vrt
 from geounet.io.overviews import Halve, Labels, halve_mean, halve_mode, level_shapes
 from geounet.io.regrid import nearest_indices
@@ -49,7 +50,6 @@ CONFIDENCE_SCALE = 1 / 250
 _LEVEL = 1
 _STRIP = 512  # rows that one thread reads and halves at a time
 _ANY_TRANSFORM = (2.0, 0.0, 0.0, 0.0, -2.0, 0.0)  # of files whose place on earth nobody asks
-_CACHE = 128 * 2**20  # bytes of GDAL's block cache, of the whole process
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,10 +172,8 @@ def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox 
 @contextmanager
 def _gdal() -> Iterator[None]:
     """GDAL as we want it: small cache, no sidecar of its own, no look around; its errors as ours."""
-    environment = rasterio.Env(
-        GDAL_CACHEMAX=_CACHE, GDAL_PAM_ENABLED="NO", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"
-    )
-    with environment:
+    limit_cache()
+    with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
         try:
             yield
         except (rasterio.errors.RasterioError, CPLE_BaseError) as error:

@@ -1,0 +1,87 @@
+"""QGIS styles (QML) in a head's colours: for its raster and for its polygons.
+
+Reduced to the elements that QGIS 3 reads. QGIS loads ``<name>.qml`` beside ``<name>.tif`` or
+``<name>.geojson`` on its own; as both have the same stem, `write_style` puts both renderers into one file, of which
+a layer takes the one that it understands.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from geounet.io.atomic import publish_text
+from geounet.model.spec import Head, LabelClass
+
+_OUTLINE = "60,60,60,90"
+
+
+def write_style(path: str | Path, head: Head) -> Path:
+    """Write raster and polygon style of ``head`` to the QML file ``path``; returns the path."""
+    return publish_text(path, _document(_raster_pipe(head) + _polygon_renderer(head)))
+
+
+def raster_style(head: Head) -> str:
+    """QML of a label raster: one colour and name per class; a mask's 0 is transparent."""
+    return _document(_raster_pipe(head))
+
+
+def polygon_style(head: Head) -> str:
+    """QML of a polygon layer, by its field ``class``."""
+    return _document(_polygon_renderer(head))
+
+
+def _document(content: str) -> str:
+    return (
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+        f'<qgis version="3.34.0" styleCategories="Symbology">\n{content}</qgis>\n'
+    )
+
+
+def _raster_pipe(head: Head) -> str:
+    entries = "".join(_palette_entry(head, c) for c in head.classes)
+    return (
+        '  <pipe>\n    <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor="">\n'
+        f"      <rasterTransparency/>\n      <colorPalette>\n{entries}      </colorPalette>\n"
+        "    </rasterrenderer>\n  </pipe>\n"
+    )
+
+
+def _palette_entry(head: Head, label: LabelClass) -> str:
+    alpha = 255 if label.value in head.vector_values else 0
+    return (
+        f'        <paletteEntry value="{label.value}" color={quoteattr(label.color)} alpha="{alpha}"'
+        f" label={quoteattr(label.name)}/>\n"
+    )
+
+
+def _polygon_renderer(head: Head) -> str:
+    shown = [c for c in head.classes if c.value in head.vector_values]
+    categories = "".join(
+        f'      <category render="true" symbol="{c.value}" value="{c.value}" type="integer"'
+        f" label={quoteattr(c.name)}/>\n"
+        for c in shown
+    )
+    symbols = "".join(_symbol(c) for c in shown)
+    return (
+        '  <renderer-v2 type="categorizedSymbol" attr="class" enableorderby="0" forceraster="0"'
+        f' symbollevels="0">\n    <categories>\n{categories}    </categories>\n'
+        f"    <symbols>\n{symbols}    </symbols>\n  </renderer-v2>\n  <layerGeometryType>2</layerGeometryType>\n"
+    )
+
+
+def _symbol(label: LabelClass) -> str:
+    options = {
+        "color": ",".join(map(str, (*label.rgb, 255))),
+        "outline_color": _OUTLINE,
+        "outline_style": "solid",
+        "outline_width": "0.1",
+        "outline_width_unit": "MM",
+        "style": "solid",
+    }
+    inner = "".join(f'          <Option name="{k}" value="{v}" type="QString"/>\n' for k, v in options.items())
+    return (
+        f'      <symbol type="fill" name="{label.value}" alpha="1" clip_to_extent="1" force_rhr="0">\n'
+        '        <layer class="SimpleFill" enabled="1" locked="0" pass="0">\n'
+        f'        <Option type="Map">\n{inner}        </Option>\n        </layer>\n      </symbol>\n'
+    )
