@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -63,7 +64,7 @@ class Cell:
 
     def angle(self, uv: F64) -> F64:
         """Direction of the street's u axis in the world at points (n, 2), radians."""
-        step = self.world(uv + [[2.0, 0.0]]) - self.world(uv - [[2.0, 0.0]])
+        step = self.world(uv + np.array([[2.0, 0.0]])) - self.world(uv - np.array([[2.0, 0.0]]))
         return np.asarray(np.arctan2(step[:, 1], step[:, 0]))
 
     @property
@@ -81,14 +82,16 @@ class Cell:
 
     def street(self, uv: F64, width: float, kind: str = "street", *, dense: bool = True) -> None:
         """A road along ``uv`` (n, 2), ``width`` metres wide; interrupted by motorway and creek."""
-        points = self.world(_dense(uv, 12.0) if dense else uv)
+        uv = _dense(uv, 12.0) if dense else uv
+        points = self.world(uv)
         free = self.frame.clearance(points) > width + 4
+        free &= (uv >= [self.u0, self.v0]).all(axis=1) & (uv <= [self.u1, self.v1]).all(axis=1)
         for run in np.split(np.arange(len(points)), np.flatnonzero(np.diff(free.astype(int))) + 1):
             if len(run) >= 3 and free[run[0]]:
                 self._pave_street(points[run], width, kind)
 
     def _pave_street(self, xy: F64, width: float, kind: str) -> None:
-        tone = self.palette.asphalt * self.rng.uniform(0.94, 1.12)
+        tone = self.palette.asphalt * self.rng.uniform(0.88, 1.28)
         self.sketch.add([ribbon(xy, width * 2 + 6)], self.palette.paving * 1.02, layer=KERB, label=LAND)
         self.sketch.add([ribbon(xy, width * 2)], tone, layer=STREET, label=ROAD, rough=0.05, grain=0.035)
         self.sketch.lines.append(RoadLine(xy=xy, width=width, kind=kind))
@@ -133,7 +136,7 @@ class Cell:
 def _dense(uv: F64, step: float) -> F64:
     """The polyline with a vertex at least every ``step`` pixels."""
     out = [uv[:1]]
-    for a, b in zip(uv[:-1], uv[1:], strict=True):
+    for a, b in pairwise(uv):
         n = max(1, int(np.ceil(np.hypot(*(b - a)) / step)))
         out.append(a + (b - a) * (np.arange(1, n + 1) / n)[:, None])
     return np.concatenate(out)
@@ -187,10 +190,10 @@ def villas(cell: Cell) -> None:
     for k in range(rows):
         for side in (-1, 1):
             edge = v0 + (k + 0.5) * pitch + side * (pitch / 2 - street - 4) / 2
-            _plot_row(cell, edge, (pitch / 2 - street - 5) / 2, cross, street, side)
+            _plot_row(cell, v=edge, half_depth=(pitch / 2 - street - 5) / 2, cross=cross, street=street, side=side)
 
 
-def _plot_row(cell: Cell, v: float, half_depth: float, cross: list[float], street: float, side: int) -> None:
+def _plot_row(cell: Cell, *, v: float, half_depth: float, cross: list[float], street: float, side: int) -> None:
     """One row of plots with a house, a yard and trees each."""
     rng, p = cell.rng, cell.palette
     u0, u1, _, _ = cell.inner
@@ -228,7 +231,7 @@ def _plot_row(cell: Cell, v: float, half_depth: float, cross: list[float], stree
         size = np.tile([[7.0, 3.6]], (int(pools.sum()), 1)) * rng.uniform(0.8, 1.2, (int(pools.sum()), 1))
         rings = shapely.polygons(placed(((-1, -1), (1, -1), (1, 1), (-1, 1)), back, angle[pools], size))
         cell.sketch.add(rings, p.pool, layer=LAKE, label=WATER, grain=0.02, name="water")
-    count = rng.poisson(rng.uniform(0.8, 3.5), n)
+    count = rng.poisson(rng.uniform(1.5, 6.0), n)
     of = np.repeat(np.arange(n), count)
     spot = np.stack(
         [rng.uniform(-0.46, 0.46, len(of)) * wide, -side * half_depth * rng.uniform(0.3, 0.92, len(of))], -1
@@ -241,7 +244,7 @@ def _plot_row(cell: Cell, v: float, half_depth: float, cross: list[float], stree
 
 def flats(cell: Cell) -> None:
     """Tall blocks around courts, with parking between them."""
-    rng, p = cell.rng, cell.palette
+    p = cell.palette
     cell.ground(p.paving * 0.92)
     u0, u1, v0, v1 = cell.inner
     nu, nv = max(1, round((u1 - u0) / 190)), max(1, round((v1 - v0) / 190))
@@ -257,8 +260,8 @@ def flats(cell: Cell) -> None:
 
 
 def _court(cell: Cell, middle: F64, a: float, b: float) -> None:
-    rng, p = cell.rng, cell.palette
-    kind = rng.choice(4, p=[0.35, 0.25, 0.22, 0.18])
+    rng = cell.rng
+    kind = rng.choice(4, p=[0.38, 0.27, 0.25, 0.10])
     if a < 20 or b < 20:
         return
     if kind == 3:
@@ -275,10 +278,10 @@ def _court(cell: Cell, middle: F64, a: float, b: float) -> None:
     else:  # one block with wings
         offset, halves = np.zeros((1, 2)), np.array([[a * 0.82, b * 0.78]])
         heights = rng.uniform(16, 30, 1)
-    _patch(cell, middle, a * 0.5, b * 0.42)
+    _patch(cell, middle, a * 0.8, b * 0.66)
     shapes = np.full(len(offset), rng.choice([1, 3, 4])) if kind == 2 else None
     cell.houses(middle + offset, halves, heights, shapes=shapes, gabled=0.0, fittings=6.0)
-    spots = middle + rng.uniform(-0.97, 0.97, (int(rng.integers(4, 22)), 2)) * [[a, b]]
+    spots = middle + rng.uniform(-0.97, 0.97, (int(rng.integers(12, 44)), 2)) * [[a, b]]
     cell.trees(cell.world(spots), 2.5, 5.0)
 
 
@@ -324,21 +327,25 @@ def cars(cell: Cell, uv: F64, turn: float) -> None:
         place_cars(cell.sketch, cell.rng, cell.world(uv), cell.angle(uv) + turn)
 
 
-def place_cars(sketch: Sketch, rng: np.random.Generator, xy: F64, angle: F64) -> None:
+def place_cars(sketch: Sketch, rng: np.random.Generator, xy: F64, angle: F64, *, label: int = ROAD) -> None:
     """Cars (and their dark rims and windows) at world points with world directions."""
     n = len(xy)
     paint = np.array([[228, 228, 228], [200, 202, 206], [70, 72, 76], [36, 38, 42], [150, 42, 36], [46, 70, 120]])
     tone = paint[rng.choice(6, n, p=[0.38, 0.2, 0.15, 0.12, 0.08, 0.07])]
+    shift = np.asarray(sketch.sun) * 1.1
     half = np.stack([rng.uniform(4.0, 4.9, n), rng.uniform(1.7, 2.0, n)], -1)
     sketch.add(
-        shapely.polygons(placed(((-1, -1), (1, -1), (1, 1), (-1, 1)), xy + np.asarray(sketch.sun) * 1.1, angle, half)),
-        [38, 38, 42], layer=MARK, label=ROAD,
+        shapely.polygons(placed(((-1, -1), (1, -1), (1, 1), (-1, 1)), xy + shift, angle, half)),
+        [38, 38, 42], layer=MARK, label=label,
     )  # fmt: skip
     sketch.add(
-        shapely.polygons(placed(((-1, -1), (1, -1), (1, 1), (-1, 1)), xy, angle, half)), tone, layer=CAR, label=ROAD
+        shapely.polygons(placed(((-1, -1), (1, -1), (1, 1), (-1, 1)), xy, angle, half)),
+        tone,
+        layer=CAR,
+        label=label,
     )
     glass = placed(((0.25, -0.8), (0.5, -0.8), (0.5, 0.8), (0.25, 0.8)), xy, angle, half)
-    sketch.add(shapely.polygons(glass), tone * 0.45, layer=CAR, label=ROAD)
+    sketch.add(shapely.polygons(glass), tone * 0.45, layer=CAR, label=label)
 
 
 def industry(cell: Cell) -> None:
@@ -381,7 +388,9 @@ def _shed(cell: Cell, middle: F64, a: float, b: float) -> None:
         fittings=4.0,
     )
     spots = middle + rng.uniform(-0.95, 0.95, (int(rng.integers(0, 9)), 2)) * [[a, b]]
-    place_cars(cell.sketch, rng, cell.world(spots), cell.angle(spots) + rng.uniform(-0.3, 0.3, len(spots)))
+    place_cars(
+        cell.sketch, rng, cell.world(spots), cell.angle(spots) + rng.uniform(-0.3, 0.3, len(spots)), label=LAND
+    )
 
 
 def park(cell: Cell) -> None:
@@ -391,8 +400,8 @@ def park(cell: Cell) -> None:
     u0, u1, v0, v1 = cell.inner
     a, b = (u1 - u0) / 2, (v1 - v0) / 2
     middle = np.array([(u0 + u1) / 2, (v0 + v1) / 2])
-    for _ in range(int(rng.integers(7, 12))):
-        spot = middle + rng.uniform(-0.62, 0.62, 2) * [a, b]
+    for _ in range(int(rng.integers(12, 20))):
+        spot = middle + rng.uniform(-0.72, 0.72, 2) * [a, b]
         _patch(cell, spot, rng.uniform(0.18, 0.38) * a, rng.uniform(0.18, 0.38) * b)
     for _ in range(5):
         ends = middle + rng.uniform(-1, 1, (4, 2)) * [[a, b]]
@@ -405,7 +414,7 @@ def park(cell: Cell) -> None:
     ring = cell.world(blob(rng, spot, (0.24 * a, 0.2 * b), 0.5))
     if cell.frame.clearance(ring).min() > 12:
         pond(cell, ring)
-    xy = cell.world(cell.scatter(int(a * b / 420)))
+    xy = cell.world(cell.scatter(int(a * b / 200)))
     lake = shapely.contains_xy(shapely.Polygon(ring).buffer(6), xy[:, 0], xy[:, 1])
     cell.trees(xy[~lake], 2.5, 7.0)
 
@@ -418,18 +427,19 @@ def lagoon(cell: Cell) -> None:
     a, b = (u1 - u0) / 2, (v1 - v0) / 2
     middle = np.array([(u0 + u1) / 2, (v0 + v1) / 2])
     ring = blob(rng, middle, (a - 118, b - 118), 0.16, 96)
-    if min(a, b) < 190:
+    water = cell.world(ring)
+    if min(a, b) < 190 or cell.frame.clearance(water).min() < 20:
         villas(cell)
         return
-    water = cell.world(ring)
-    if cell.frame.clearance(water).min() > 20:
-        pond(cell, water)
-    road = np.asarray(shapely.Polygon(ring).buffer(72, quad_segs=8).simplify(0.7).exterior.coords)
+    pond(cell, water)
+    lake = shapely.Polygon(ring)
+    road = np.asarray(lake.buffer(72, quad_segs=8).exterior.coords)
     cell.street(road, 7)
+    cell.street(np.asarray(lake.buffer(184, quad_segs=8).exterior.coords), 6)
     for start in (np.array([cell.u0, middle[1]]), np.array([middle[0], cell.v1])):
         near = road[np.argmin(np.hypot(*(road - start).T))]
         cell.street(np.stack([start, near]), 7)
-    for offset, deep in ((36.0, 15.0), (101.0, 14.0)):
+    for offset, deep in ((36.0, 15.0), (101.0, 14.0), (149.0, 14.0), (218.0, 14.0)):
         _ring_of_houses(cell, shapely.Polygon(ring).buffer(offset).exterior, deep)
     edge = shapely.Polygon(ring).buffer(13).exterior
     at = np.array([edge.interpolate(d).coords[0] for d in np.arange(0, edge.length, rng.uniform(14, 26))])
@@ -442,7 +452,7 @@ def _ring_of_houses(cell: Cell, line: shapely.LinearRing, deep: float) -> None:
     d = np.arange(wide / 2, line.length - wide / 2, wide)
     at, after = (np.array([line.interpolate(x + e).coords[0] for x in d]) for e in (0.0, 2.0))
     u0, u1, v0, v1 = cell.inner
-    inside = (at[:, 0] > u0 + 22) & (at[:, 0] < u1 - 22) & (at[:, 1] > v0 + 22) & (at[:, 1] < v1 - 22)
+    inside = _well_inside(cell, at, 24)
     inside &= rng.random(len(at)) > 0.08
     # Leave the two spurs to the avenues free.
     inside &= ~((np.abs(at[:, 1] - (v0 + v1) / 2) < 34) & (at[:, 0] < (u0 + u1) / 2))
@@ -456,7 +466,7 @@ def _ring_of_houses(cell: Cell, line: shapely.LinearRing, deep: float) -> None:
     tone = cell.palette.paving * rng.uniform(0.8, 1.1, (int(free.sum()), 1))
     pave(cell.sketch, xy[free], angle[free], plots, tone, layer=COVER)
     cell.houses(at[free], halves[free], rng.uniform(6, 10, int(free.sum())), turn=turn[free])
-    spots = at[free] + rng.uniform(-1, 1, (int(free.sum()), 2)) * deep
+    spots = np.repeat(at[free], 2, axis=0) + rng.uniform(-1.4, 1.4, (2 * int(free.sum()), 2)) * deep
     cell.trees(cell.world(spots), 2.2, 4.5)
 
 
@@ -466,9 +476,9 @@ def farm(cell: Cell) -> None:
     cell.ground(p.sand * 0.94, rough=0.16)
     u0, u1, v0, v1 = cell.inner
     cuts = np.concatenate([[u0 + 10], np.sort(rng.uniform(u0 + 60, u1 - 60, 4)), [u1 - 10]])
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
-        middle = rng.uniform(v0 + 0.3 * (v1 - v0), v0 + 0.7 * (v1 - v0))
-        for c, d in ((v0 + 10, middle - 6), (middle + 6, v1 - 10)):
+    for a, b in pairwise(cuts.tolist()):
+        split = rng.uniform(v0 + 0.3 * (v1 - v0), v0 + 0.7 * (v1 - v0))
+        for c, d in ((v0 + 10, split - 6), (split + 6, v1 - 10)):
             if b - a > 40 and d - c > 40 and rng.random() < 0.86:
                 _field(cell, a + 5, b - 5, c, d)
     cell.street(np.array([[cell.u0, (v0 + v1) / 2 + rng.uniform(-60, 60)], [cell.u1, (v0 + v1) / 2]]), 4, "track")
@@ -498,7 +508,7 @@ def bare(cell: Cell) -> None:
     cell.ground(p.sand, rough=0.24)
     for _ in range(int(rng.integers(4, 10))):
         spot = cell.scatter(1)[0]
-        ring = cell.world(blob(rng, spot, tuple(rng.uniform(18, 110, 2)), 0.7, 48))  # type: ignore[arg-type]
+        ring = cell.world(blob(rng, spot, tuple(rng.uniform(18, 110, 2)), 0.7, 48))
         cell.sketch.add(
             [shapely.Polygon(ring)],
             p.sand * rng.uniform(0.84, 1.1) + rng.uniform(-4, 4, 3),
@@ -535,30 +545,28 @@ def suburb(cell: Cell) -> None:
         rough=0.12,
         name="park",
     )
-    rings = [r for r in (42.0, 150.0, 258.0, 366.0) if r < full - 10]
+    rings = [r for r in (42.0, 150.0, 258.0, 366.0, 474.0) if r < 1.4 * full]
     for r in rings:
         cell.street(middle + unit * r, 7)
     spokes = int(rng.integers(4, 7))
     turn0 = float(rng.uniform(0, 1))
-    ways = [0.0, 0.5, 1.0, 1.5]
-    for w in ways:
-        d = np.array([np.cos(w * np.pi), np.sin(w * np.pi)])
+    for half_turns in (0.0, 0.5, 1.0, 1.5):
+        d = np.array([np.cos(half_turns * np.pi), np.sin(half_turns * np.pi)])
         far = (cell.u1 - cell.u0) if abs(d[0]) > 0.5 else (cell.v1 - cell.v0)
         cell.street(np.stack([middle + d * 42, middle + d * far / 2]), 8)
     for r in rings:
         for step, deep in ((38.0, 13.0), (72.0, 13.0)):
-            _terrace(cell, middle, r + step, deep, full, spokes, turn0)
+            _terrace(cell, middle, r=r + step, deep=deep, spokes=spokes, turn0=turn0)
     count = int(full * full / 260)
     cell.trees(cell.world(middle + unit[rng.integers(0, 72, count)] * rng.uniform(4, 24, (count, 1)))[:14], 2.5, 6)
-    radius = rng.choice([r + 13.0 for r in rings], 90) + rng.uniform(-1, 1, 90)
-    w = rng.uniform(0, 2 * np.pi, 90)
-    cell.trees(cell.world(middle + np.stack([np.cos(w), np.sin(w)], -1) * radius[:, None]), 2.2, 4.8)
+    radius = rng.choice([r + 13.0 for r in rings], 160) + rng.uniform(-1, 1, 160)
+    w = rng.uniform(0, 2 * np.pi, 160)
+    spots = middle + np.stack([np.cos(w), np.sin(w)], -1) * radius[:, None]
+    cell.trees(cell.world(spots[_well_inside(cell, spots, 4)]), 2.2, 4.8)
 
 
-def _terrace(cell: Cell, middle: F64, r: float, deep: float, full: float, spokes: int, turn0: float) -> None:
+def _terrace(cell: Cell, middle: F64, *, r: float, deep: float, spokes: int, turn0: float) -> None:
     rng = cell.rng
-    if r + deep > full - 4:
-        return
     n = int(2 * np.pi * r / rng.uniform(34, 44))
     w = (np.arange(n) + 0.5) * 2 * np.pi / n
     gap = np.minimum(np.abs(np.sin(w)), np.abs(np.cos(w))) * r > 30  # the four spokes stay free
@@ -566,14 +574,27 @@ def _terrace(cell: Cell, middle: F64, r: float, deep: float, full: float, spokes
     gap &= np.abs(((w / (2 * np.pi) + turn0) * spokes) % 1 - 0.5) < 0.44
     w = w[gap]
     uv = middle + np.stack([np.cos(w), np.sin(w)], -1) * r
+    free = _well_inside(cell, uv, deep + 7)
+    uv, w = uv[free], w[free]
     halves = np.stack([np.full(len(w), np.pi * r / n - 0.4), deep * rng.uniform(0.75, 1.05, len(w))], -1)
     cell.houses(uv, halves, rng.uniform(6, 12, len(w)), turn=w + np.pi / 2, gabled=0.0)
+    count = 2 * len(w)
+    back = rng.uniform(0, 2 * np.pi, count)
+    spots = middle + np.stack([np.cos(back), np.sin(back)], -1) * (r + rng.uniform(14, 20, (count, 1)))
+    cell.trees(cell.world(spots[_well_inside(cell, spots, 4)]), 2.0, 4.6)
+
+
+def _well_inside(cell: Cell, uv: F64, margin: float) -> NDArray[np.bool_]:
+    """Which street points lie in the inner rectangle, ``margin`` pixels from its rim."""
+    u0, u1, v0, v1 = cell.inner
+    inside = (uv[:, 0] > u0 + margin) & (uv[:, 0] < u1 - margin)
+    return np.asarray(inside & (uv[:, 1] > v0 + margin) & (uv[:, 1] < v1 - margin))
 
 
 FILLS: tuple[Callable[[Cell], None], ...] = (villas, flats, industry, park, lagoon, farm, bare, suburb)
 _SHARES = {
-    "town": (0.42, 0.18, 0.05, 0.07, 0.10, 0.02, 0.04, 0.12),
-    "edge": (0.16, 0.05, 0.26, 0.04, 0.03, 0.16, 0.28, 0.02),
+    "town": (0.42, 0.16, 0.04, 0.10, 0.11, 0.02, 0.03, 0.12),
+    "edge": (0.16, 0.06, 0.24, 0.06, 0.03, 0.15, 0.28, 0.02),
 }
 
 

@@ -50,22 +50,38 @@ def build(
             _walls_and_roofs(
                 sketch,
                 template,
-                centres[pick],
-                angles[pick],
-                halves[pick] * flips[pick],
-                heights[pick],
-                colour[pick],
+                centres=centres[pick],
+                angles=angles[pick],
+                scale=halves[pick] * flips[pick],
+                heights=heights[pick],
+                colour=colour[pick],
             )
-    _gables(sketch, palette, rng, centres[gables], angles[gables], halves[gables], heights[gables])
+    _gables(
+        sketch,
+        palette,
+        rng,
+        centres=centres[gables],
+        angles=angles[gables],
+        halves=halves[gables],
+        heights=heights[gables],
+    )
     flat = ~gables
     _fittings(
-        sketch, rng, centres[flat], angles[flat], (halves * flips)[flat], heights[flat], colour[flat], fittings
+        sketch,
+        rng,
+        centres=centres[flat],
+        angles=angles[flat],
+        scale=(halves * flips)[flat],
+        heights=heights[flat],
+        colour=colour[flat],
+        mean=fittings,
     )
 
 
 def _walls_and_roofs(
     sketch: Sketch,
     template: tuple[tuple[float, float], ...],
+    *,
     centres: F64,
     angles: F64,
     scale: F64,
@@ -89,7 +105,14 @@ def _walls_and_roofs(
 
 
 def _gables(
-    sketch: Sketch, palette: Palette, rng: np.random.Generator, centres: F64, angles: F64, halves: F64, heights: F64
+    sketch: Sketch,
+    palette: Palette,
+    rng: np.random.Generator,
+    *,
+    centres: F64,
+    angles: F64,
+    halves: F64,
+    heights: F64,
 ) -> None:
     """Hipped tile roofs: the four faces by how they stand to the sun."""
     if not len(centres):
@@ -115,6 +138,7 @@ def _gables(
 def _fittings(
     sketch: Sketch,
     rng: np.random.Generator,
+    *,
     centres: F64,
     angles: F64,
     scale: F64,

@@ -55,7 +55,7 @@ def paint(town: Town, window: Window) -> Painted:
     labels[tree != 0] = VEGETATION
     dark = shadow > looks[:, HEIGHT][index]
     dark |= tree_shadow & (looks[:, HEIGHT][index] < 3) & (tree == 0)
-    rgb = _shade(town, wide, index, looks, tree, dark)
+    rgb = _shade(town, wide, index=index, looks=looks, tree=tree, dark=dark)
     return Painted(rgb=_sense(town, rgb, window), labels=labels[HALO:-HALO, HALO:-HALO].copy())
 
 
@@ -121,11 +121,14 @@ def _stamp_trees(
     kinds = np.clip(np.round((rows[:, 2] - 1.5) * 2), 0, len(_RADII) - 1).astype(int)
     for kind in np.unique(kinds):
         radius, some = float(_RADII[kind]), rows[kinds == kind]
-        _stamp_one_size(crown, shadow, leaf, window, some, radius, sun, toward)
+        _stamp_one_size(
+            crown=crown, shadow=shadow, leaf=leaf, window=window, rows=some, radius=radius, sun=sun, toward=toward
+        )
     return crown, shadow
 
 
 def _stamp_one_size(
+    *,
     crown: F32,
     shadow: NDArray[np.bool_],
     leaf: F32,
@@ -153,7 +156,7 @@ def _stamp_one_size(
 
 
 def _shade(
-    town: Town, window: Window, index: I32, looks: NDArray[np.float32], tree: F32, dark: NDArray[np.bool_]
+    town: Town, window: Window, *, index: I32, looks: NDArray[np.float32], tree: F32, dark: NDArray[np.bool_]
 ) -> F32:
     """Colours before the sensor, (3, height, width)."""
     p, seed = town.palette, town.frame.seed
@@ -169,7 +172,7 @@ def _shade(
     light *= np.where(leafy, tree, np.float32(1))
     tint = value_noise(window, scale=401, key=seed ^ 9) * np.where(leafy, np.float32(0), rough)
     out = np.empty((3, *window.shape), np.float32)
-    for band, warm in enumerate((0.25, 0.0, -0.3)):
+    for band, warm in enumerate((0.12, 0.0, -0.16)):
         colour = np.where(leafy, np.float32(p.tree[band]), looks[:, band][index])
         out[band] = (
             colour

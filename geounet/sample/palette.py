@@ -43,8 +43,8 @@ class Palette:
 def make_palette(seed: int) -> Palette:
     """The colours of a seed, around what 0.5 m imagery of dry cities shows."""
     rng = np.random.default_rng([seed, 11])
-    bright, warm = rng.uniform(152, 198), rng.uniform(-5, 20)
-    sand = np.array([bright + 0.5 * warm, bright, bright + 5 - 0.8 * warm])
+    bright, warm = rng.uniform(146, 194), rng.uniform(-3, 22)
+    sand = np.array([bright + 2 + 0.5 * warm, bright, bright + 5 - 0.8 * warm])
     road, green, lake = rng.uniform(74, 108), rng.uniform(52, 74), rng.uniform(10, 34)
     azimuth = rng.uniform(0.15, 0.85) * np.pi  # the sun stands south, so shadows fall north
     reach = rng.uniform(0.9, 1.6)  # pixels per metre: the sun 51° to 66° high
@@ -59,7 +59,7 @@ def make_palette(seed: int) -> Palette:
         sand=sand,
         paving=sand * rng.uniform(0.82, 0.98) + rng.uniform(-4, 4, 3),
         asphalt=np.array([road + rng.uniform(0, 6), road - 2, road + rng.uniform(-2, 6)]),
-        lawn=np.array([green + rng.uniform(14, 30), green + rng.uniform(34, 46), green + rng.uniform(4, 14)]),
+        lawn=np.array([green + rng.uniform(14, 28), green + rng.uniform(24, 36), green + rng.uniform(4, 14)]),
         tree=np.array([green - 6, green + rng.uniform(3, 10), green - rng.uniform(4, 12)]),
         deep=np.array([lake * 0.8, lake + rng.uniform(2, 14), lake + rng.uniform(0, 14)]),
         shallow=np.array([62, 84, 80]) + rng.uniform(-10, 14, 3),
@@ -69,7 +69,7 @@ def make_palette(seed: int) -> Palette:
         shade=np.array([0.40, 0.43, 0.50]) * rng.uniform(0.85, 1.12),
         sun=(float(np.cos(azimuth) * reach), float(-np.sin(azimuth) * reach)),
         noise=float(rng.uniform(1.5, 4.0)),
-        gain=rng.uniform(0.94, 1.06, 3),
+        gain=rng.uniform(0.93, 1.07) * rng.uniform(0.975, 1.025, 3),
         haze=rng.uniform(0, 9) * np.array([0.8, 0.9, 1.15]),
         blur=(float(1 - 2 * inner - 2 * outer), float(inner), float(outer)),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import shapely
@@ -73,7 +73,7 @@ class Sketch:
 
     def add(
         self,
-        shapes: ArrayLike | Sequence[shapely.Geometry],
+        shapes: object,
         rgb: ArrayLike,
         *,
         layer: int,
@@ -85,7 +85,7 @@ class Sketch:
         name: str = "",
     ) -> None:
         """Draw polygons; ``rgb`` (3,) or (n, 3), ``height`` in metres, ``stripe`` (cycles/px x, y, depth)."""
-        found = np.atleast_1d(np.asarray(shapes, dtype=object))
+        found: NDArray[np.object_] = np.atleast_1d(np.asarray(shapes, dtype=object))
         if len(found) == 0:
             return
         look = np.zeros((len(found), COLUMNS))
@@ -102,9 +102,9 @@ class Sketch:
         move = np.asarray(self.sun) * heights[:, None, None]
         after = np.roll(rings, -1, axis=1)
         walls = np.stack([rings, after, after + move, rings + move], axis=2).reshape(-1, 4, 2)
-        self.shadows.append(shapely.polygons(walls))
+        self.shadows.append(np.atleast_1d(np.asarray(shapely.polygons(walls), dtype=object)))
         self.heights.append(np.repeat(heights, rings.shape[1]))
-        self.shadows.append(shapely.polygons(rings + move))
+        self.shadows.append(np.atleast_1d(np.asarray(shapely.polygons(rings + move), dtype=object)))
         self.heights.append(heights)
 
     def plant(self, xy: F64, radius: ArrayLike, tone: ArrayLike) -> None:
@@ -148,11 +148,12 @@ def placed(template: ArrayLike, centres: F64, angles: F64, scale: F64) -> F64:
 def ribbon(xy: F64, width: float, *, flat: bool = False) -> shapely.Geometry:
     """The polygon of all points within ``width / 2`` pixels of a line (n, 2)."""
     cap = "flat" if flat else "round"
-    return shapely.buffer(shapely.linestrings(xy), width / 2, quad_segs=5, cap_style=cap)
+    line: Any = shapely.linestrings(xy)
+    return line.buffer(width / 2, quad_segs=5, cap_style=cap)
 
 
 def dashes(xy: F64, *, offset: float, width: float, length: float, period: float, trim: float = 0) -> F64:
-    """Quadrilaterals (n, 4, 2) of a dashed line ``offset`` pixels beside ``xy``; none within ``trim`` of its ends."""
+    """Quadrilaterals (n, 4, 2) of dashes ``offset`` pixels beside a line, none within ``trim`` of its ends."""
     step = np.diff(xy, axis=0)
     along = np.concatenate([[0], np.cumsum(np.hypot(step[:, 0], step[:, 1]))])
     start = np.arange(trim, along[-1] - trim - length, period)

@@ -102,7 +102,7 @@ class Town:
 
     def _road(self, sketch: Sketch, rng: np.random.Generator, xy: F64, width: float) -> None:
         p = self.palette
-        tone = p.asphalt * rng.uniform(0.92, 1.06)
+        tone = p.asphalt * rng.uniform(0.86, 1.2)
         wet = self.frame.creek.distance(xy) < self.frame.creek_half(xy) + 14
         over = wet | (self.frame.motorway.distance(xy) < MOTORWAY_HALF)
         sketch.add([ribbon(xy, width * 2 + 9)], p.paving * 1.03, layer=KERB, label=LAND)
@@ -116,7 +116,7 @@ class Town:
         sketch.lines.append(RoadLine(xy=xy, width=width, kind="avenue"))
         self._lanes(sketch, xy, width, tone)
         if width >= 20:
-            self._median(sketch, rng, xy, over)
+            self._median(sketch, rng, xy)
         else:
             sketch.add(
                 shapely.polygons(dashes(xy, offset=0, width=1.0, length=9, period=24, trim=width + 22)),
@@ -127,7 +127,7 @@ class Town:
             )
         self._traffic(sketch, rng, xy, width)
         if rng.random() < 0.7:
-            self._street_trees(sketch, rng, xy, width, over)
+            self._street_trees(sketch, rng, xy, width)
 
     def _lanes(self, sketch: Sketch, xy: F64, width: float, tone: F64) -> None:
         for lane in np.arange(7.0, width - 3, 7.0):
@@ -142,7 +142,7 @@ class Town:
                 )
                 sketch.add(shapely.polygons(marks), tone + 55, layer=MARK, label=ROAD, height=7.0)
 
-    def _median(self, sketch: Sketch, rng: np.random.Generator, xy: F64, over: NDArray[np.bool_]) -> None:
+    def _median(self, sketch: Sketch, rng: np.random.Generator, xy: F64) -> None:
         p, inner = self.palette, xy[4:-4]
         green = rng.random() < 0.6
         sketch.add(
@@ -165,12 +165,10 @@ class Town:
                     sketch, rng, quads.mean(axis=1), np.arctan2(way[:, 1], way[:, 0]) + (np.pi if side > 0 else 0)
                 )
 
-    def _street_trees(
-        self, sketch: Sketch, rng: np.random.Generator, xy: F64, width: float, over: NDArray[np.bool_]
-    ) -> None:
+    def _street_trees(self, sketch: Sketch, rng: np.random.Generator, xy: F64, width: float) -> None:
         for side in (-1, 1):
             at = dashes(
-                xy, offset=side * (width + 7), width=1, length=1, period=float(rng.uniform(16, 30)), trim=width + 18
+                xy, offset=side * (width + 7), width=1, length=1, period=float(rng.uniform(11, 24)), trim=width + 18
             ).mean(axis=1)
             at = at[(self.frame.clearance(at) > 8) & (rng.random(len(at)) < 0.85)]
             if len(at):
@@ -212,7 +210,7 @@ class Town:
             lane = axis + side * sign * 24
             sketch.add([ribbon(lane, 36)], p.asphalt * 0.9, layer=MOTORWAY, label=ROAD, rough=0.06, grain=0.03)
             sketch.lines.append(RoadLine(xy=lane, width=18.0, kind="motorway"))
-            for offset in (-8, 0, 8):
+            for offset in (-8.0, 0.0, 8.0):
                 marks = dashes(lane, offset=offset, width=0.9, length=7, period=19)
                 sketch.add(shapely.polygons(marks), p.asphalt + 60, layer=STRIPE, label=ROAD)
             for offset in (-16.5, 16.5):
@@ -229,8 +227,13 @@ class Town:
         way = np.gradient(axis, axis=0)
         side = np.stack([-way[:, 1], way[:, 0]], -1) / np.hypot(way[:, 0], way[:, 1])[:, None]
         half = self.frame.creek_half(axis)[:, None]
-        looks = ((14, p.sand * 1.06, SHORE, LAND), (6, p.paving * 0.8, SHORE, LAND), (0, p.shallow * 0.5 + p.deep * 0.5, SHOAL, WATER),
-                 (-3, p.shallow * 0.25 + p.deep * 0.75, LAKE, WATER), (-8, p.deep, LAKE, WATER))  # fmt: skip
+        looks: tuple[tuple[float, F64, int, int], ...] = (
+            (14, p.sand * 1.06, SHORE, LAND),
+            (6, p.paving * 0.8, SHORE, LAND),
+            (0, p.shallow * 0.5 + p.deep * 0.5, SHOAL, WATER),
+            (-3, p.shallow * 0.25 + p.deep * 0.75, LAKE, WATER),
+            (-8, p.deep, LAKE, WATER),
+        )
         for grow, rgb, layer, label in looks:
             ring = np.concatenate([axis + side * (half + grow), (axis - side * (half + grow))[::-1]])
             sketch.add(

@@ -64,7 +64,8 @@ def _projection(box: GeoBox, half: F64) -> Any:
 
     def convert(xy: F64) -> F64:
         col, row = (xy + half).T
-        x, y = box.affine * (col, row)
+        a, b, c, d, e, f = box.transform
+        x, y = a * col + b * row + c, d * col + e * row + f
         return np.round(np.stack(to_wgs84.transform(x, y), axis=-1), DIGITS)
 
     return convert
@@ -72,7 +73,7 @@ def _projection(box: GeoBox, half: F64) -> Any:
 
 def _line_features(pieces: Pieces, area: shapely.Polygon, to_degrees: Any) -> Iterator[dict[str, Any]]:
     for line in pieces.lines:
-        cut = shapely.intersection(shapely.linestrings(line.xy), area)
+        cut: Any = shapely.intersection(shapely.linestrings(line.xy), area)
         if cut.is_empty or cut.length < 1:
             continue
         about = {"kind": line.kind, "width_m": line.width, "length_m": round(cut.length * 0.5, 2)}
@@ -87,7 +88,7 @@ def _polygon_features(pieces: Pieces, area: shapely.Polygon, to_degrees: Any) ->
         if not shapely.intersects(area, shape):
             continue
         whole = shapely.contains_properly(area, shape)
-        cut = shape if whole else shapely.intersection(shapely.make_valid(shape), area)
+        cut: Any = shape if whole else shapely.intersection(shapely.make_valid(shape), area)
         about = {
             "class": int(pieces.looks[n, CLASS]),
             "name": pieces.names[n],
@@ -99,5 +100,5 @@ def _polygon_features(pieces: Pieces, area: shapely.Polygon, to_degrees: Any) ->
                 yield _feature(shapely.orient_polygons(part), about)
 
 
-def _feature(shape: shapely.Geometry, about: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "Feature", "properties": about, "geometry": shapely.geometry.mapping(shape)}
+def _feature(shape: Any, about: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Feature", "properties": about, "geometry": shape.__geo_interface__}

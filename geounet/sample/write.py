@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geounet.errors import RequestError
-from geounet.grid.geobox import GeoBox
+from geounet.grid.geobox import GeoBox, parse_crs
 from geounet.grid.window import Window
 
 if TYPE_CHECKING:
@@ -113,14 +113,12 @@ def _check(final: SamplePaths, *, size: int, seed: int, overwrite: bool) -> None
 
 def sample_geobox(size: int) -> GeoBox:
     """The grid of a sample scene."""
-    from rasterio.crs import CRS as RasterCrs
-
     west, north = CENTRE[0] - size // 2 * GSD, CENTRE[1] + size // 2 * GSD
     return GeoBox(
         width=size,
         height=size,
         transform=(GSD, 0.0, west, 0.0, -GSD, north),
-        crs=RasterCrs.from_string(CRS).to_wkt(),
+        crs=parse_crs(CRS).to_wkt(),
     )
 
 
@@ -208,7 +206,7 @@ def _open_rasters(stack: ExitStack, paths: SamplePaths, size: int, seed: int) ->
         "GEOUNET_SAMPLE_VERSION": VERSION,
         "TIFFTAG_IMAGEDESCRIPTION": "Synthetic scene drawn by geounet sample; it shows no real place",
     }  # fmt: skip
-    # Photographs gain from the predictor, labels lose by it; zlevel 1 costs 4 % of the size and a third of the time.
+    # Images gain from the predictor, labels lose by it.
     scene = {
         **common,
         "count": 3,
