@@ -103,14 +103,15 @@ class Raster:
         rule.check_override(nodata, self._dtype, label=self.source.label)
         self.nodata = tuple(self._nodata_of(i, nodata) for i in self.indexes)
         self._alpha = [i for i in self.dataset.indexes if i not in self.image_bands]
-        self._masked = self._has_mask()
+        self.has_mask: bool = self._mask_there()
+        """Whether an internal mask, or a ``.msk`` file, says where there is data."""
 
     def _nodata_of(self, index: int, override: float | None) -> float | None:
         declared = self.dataset.nodatavals[index - 1]
         value = next((v for v in (override, declared, self._fallback) if v is not None), None)
         return rule.usable_nodata(value, np.dtype(self.dataset.dtypes[index - 1]))
 
-    def _has_mask(self) -> bool:
+    def _mask_there(self) -> bool:
         flags = self.dataset.mask_flag_enums[self.indexes[0] - 1]
         return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
@@ -186,7 +187,7 @@ class Raster:
         out: rule.BoolArray | None = None
         for index in self._alpha:
             out = rule.either(out, self.dataset.read(index, window=box) == 0)
-        if self._masked:
+        if self.has_mask:
             out = rule.either(out, self.dataset.read_masks(self.indexes[0], window=box) == 0)
         return out
 

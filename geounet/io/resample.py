@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from geounet.grid.window import Window
 from geounet.io.raster import Piece
 
-_CHUNK_PIXELS = 4 * 2**20
+_CHUNK_PIXELS = 2 * 2**20
 """Input pixels that are resampled at a time; bounds the memory, changes nothing else."""
 _SAME = 1e-6
 """In pixels: below this, grids coincide."""
@@ -177,7 +177,7 @@ def _blend(piece: Piece, kernel: _Kernel, dtype: np.dtype[Any]) -> Piece:
     real = kernel.row_weights.dtype
     valid, total = piece.valid, kernel.total()
     whole = bool(valid.all())
-    raw = piece.data.astype(real) if whole else np.where(valid, piece.data, 0).astype(real)
+    raw = piece.data if whole else np.where(valid, piece.data, 0)
     share = total if whole else kernel.apply(valid.astype(real))
     missing = (share < 0.5 * total) | (total <= 0)
     mean = kernel.apply(raw) / np.where(missing, real.type(1), share)
