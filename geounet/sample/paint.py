@@ -72,8 +72,11 @@ def _burn(shapes: list[tuple[object, float]], window: Window, dtype: str) -> NDA
 
     if not shapes:
         return np.zeros(window.shape, dtype=dtype)
-    grid = Affine.translation(window.col_off, window.row_off)
-    return np.asarray(rasterize(shapes, out_shape=window.shape, transform=grid, dtype=dtype))
+    # One column too many, on the left: rasterio warns of a missing georeference where the window starts at (0, 0).
+    spare = int(window.col_off == 0)
+    grid = Affine.translation(window.col_off - spare, window.row_off)
+    shape = (window.height, window.width + spare)
+    return np.asarray(rasterize(shapes, out_shape=shape, transform=grid, dtype=dtype))[:, spare:]
 
 
 def _draw(

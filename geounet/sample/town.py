@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -45,6 +46,17 @@ STEP = 512
 """Length of a piece of motorway or creek, in pixels."""
 
 
+@lru_cache(maxsize=8192)
+def _cell_bounds(frame: Frame, i: int, j: int) -> Box:
+    """The world box around a cell's outline."""
+    u, v = (np.linspace(frame.line(axis, k), frame.line(axis, k + 1), 12) for axis, k in ((0, i), (1, j)))
+    rim = [np.stack([u, np.full(12, end)], -1) for end in (v[0], v[-1])]
+    rim += [np.stack([np.full(12, end), v], -1) for end in (u[0], u[-1])]
+    xy = frame.world(np.concatenate(rim))
+    (x0, y0), (x1, y1) = xy.min(axis=0), xy.max(axis=0)
+    return float(x0), float(y0), float(x1), float(y1)
+
+
 class Town:
     """An endless town, made where it is looked at. Safe to share between threads."""
 
@@ -67,8 +79,16 @@ class Town:
                 for m in range(int(low // STEP), int(high // STEP) + 1):
                     yield kind, k, m
         for i, j in self.frame.cells(box, MARGIN):
+            if not self._near(i, j, box):
+                continue
             yield "cell", i, j
             yield "avenue", i, j
+
+    def _near(self, i: int, j: int, box: Box) -> bool:
+        """Whether cell (i, j), as it is bent in the world, comes within MARGIN of a box."""
+        left, top, right, bottom = box
+        x0, y0, x1, y1 = _cell_bounds(self.frame, i, j)
+        return x0 - MARGIN < right and x1 + MARGIN > left and y0 - MARGIN < bottom and y1 + MARGIN > top
 
     def _piece(self, kind: str, a: int, b: int) -> Pieces:
         with self._lock:

@@ -21,7 +21,7 @@ DIGITS = 7
 """Decimals of a degree, as RFC 7946 §11.2 advises: about a centimetre."""
 
 
-def write_vectors(lines: Path, polygons: Path, *, box: GeoBox, corners: F64, seed: int) -> None:
+def write_vectors(lines: Path, polygons: Path, *, box: GeoBox, corners: F64, town: Town) -> None:
     """Write both files: what was drawn inside the footprint ``corners`` (4, 2), in scene pixels."""
     half = np.array([box.width // 2, box.height // 2], dtype=np.float64)
     area = shapely.Polygon(corners - half)
@@ -29,8 +29,7 @@ def write_vectors(lines: Path, polygons: Path, *, box: GeoBox, corners: F64, see
     left, top, right, bottom = area.bounds
     to_degrees = _projection(box, half)
     with _collection(lines, "road_lines") as line_file, _collection(polygons, "polygons") as polygon_file:
-        # One look at a time: a cell is forgotten as soon as it is written.
-        for _, pieces in Town(seed, keep=1).pieces((left, top, right, bottom)):
+        for _, pieces in town.pieces((left, top, right, bottom)):
             for feature in _line_features(pieces, area, to_degrees):
                 line_file.add(feature)
             for feature in _polygon_features(pieces, area, to_degrees):

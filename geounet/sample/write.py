@@ -18,6 +18,7 @@ from geounet.grid.window import Window
 
 if TYPE_CHECKING:
     from geounet.sample.paint import Painted
+    from geounet.sample.town import Town
 
 GSD = 0.5
 """Metres per pixel."""
@@ -79,6 +80,7 @@ def write_sample(
     Raises RequestError if the size cannot be drawn, or if a file exists and ``overwrite`` is False.
     """
     final = sample_paths(path)
+    from geounet.sample.town import Town
     from geounet.sample.truth import write_vectors
 
     _check(final, size=size, seed=seed, overwrite=overwrite)
@@ -87,10 +89,10 @@ def write_sample(
         **{name: file.with_name(f".{file.stem}.draft{file.suffix}") for name, file in vars(final).items()}
     )
     try:
-        _write_rasters(draft, size, seed, progress, threads)
-        write_vectors(
-            draft.road_lines, draft.polygons, box=sample_geobox(size), corners=footprint(size, seed), seed=seed
-        )
+        # The vectors go first: what they drew is still there when the pixels ask for it.
+        town, corners = Town(seed, keep=300 + size // 24), footprint(size, seed)
+        write_vectors(draft.road_lines, draft.polygons, box=sample_geobox(size), corners=corners, town=town)
+        _write_rasters(draft, town, size=size, progress=progress, threads=threads)
         for name, file in vars(draft).items():
             file.replace(vars(final)[name])
     finally:
@@ -150,12 +152,11 @@ def _chunks(size: int) -> Iterator[Window]:
 
 
 def _write_rasters(
-    paths: SamplePaths, size: int, seed: int, progress: Callable[[int, int], None] | None, threads: int
+    paths: SamplePaths, town: Town, *, size: int, progress: Callable[[int, int], None] | None, threads: int
 ) -> None:
     from geounet.sample.paint import paint
-    from geounet.sample.town import Town
 
-    town = Town(seed, keep=300 + size // 24)
+    seed = town.frame.seed
     half, corners = size // 2, footprint(size, seed)
 
     def work(window: Window) -> Painted:

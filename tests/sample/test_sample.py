@@ -139,7 +139,7 @@ def test_shadow_on_a_road_stays_road(sample: SamplePaths) -> None:
 def test_refuses_to_overwrite_unless_asked(tmp_path: Path) -> None:
     paths = write_sample(tmp_path / "t.tif", size=64)
     paths.scene.unlink()
-    with pytest.raises(RequestError, match="t_landuse.tif exists"):
+    with pytest.raises(RequestError, match=r"t_landuse\.tif exists"):
         write_sample(tmp_path / "t.tif", size=64)
     write_sample(tmp_path / "t.tif", size=64, overwrite=True)
     assert sorted(tmp_path.iterdir()) == sorted(vars(paths).values())
