@@ -49,6 +49,11 @@ CONFIDENCE_SCALE = 1 / 250
 
 _LEVEL = 1
 _STRIP = 512  # rows that one thread reads and halves at a time
+_OPTIONS = {
+    "GDAL_PAM_ENABLED": "NO",  # the .aux.xml is ours
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no part has a sidecar
+    "GDAL_MAX_DATASET_POOL_SIZE": "32",  # parts that a VRT keeps open; each holds megabytes for its decoder
+}
 _ANY_TRANSFORM = (2.0, 0.0, 0.0, 0.0, -2.0, 0.0)  # of files whose place on earth nobody asks
 
 
@@ -173,7 +178,7 @@ def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox 
 def _gdal() -> Iterator[None]:
     """GDAL as we want it: small cache, no sidecar of its own, no look around; its errors as ours."""
     limit_cache()
-    with rasterio.Env(GDAL_PAM_ENABLED="NO", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+    with rasterio.Env(**_OPTIONS):
         try:
             yield
         except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
