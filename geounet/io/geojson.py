@@ -1,0 +1,151 @@
+"""GeoJSON as RFC 7946 wants it, written as a stream, one feature per line.
+
+Coordinates are rounded to seven decimals (about a centimetre) and formatted from integers, so that the same
+place gives the same text on every machine.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import IO
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geounet.io import geojson_text
+from geounet.io.dateline import cut_shapes, odd_shapes
+from geounet.io.ground import Ground
+from geounet.io.shapes import Features, Shapes, from_shapely, merge
+from geounet.vector.polygons import starts
+
+DECIMALS = 7
+_RECORD_SEPARATOR = b"\x1e"
+_TINY = 0.05
+"""Metres; rounding to a centimetre may fold outlines of smaller pixels."""
+
+
+class GeoJsonWriter:
+    """Appends features to an open file; `close` ends the document.
+
+    ``lines``: GeoJSON text sequence (RFC 8142) instead of a collection; with ``separators`` each feature
+    begins with the record separator, as that RFC demands and many readers dislike.
+    """
+
+    def __init__(
+        self, file: IO[bytes], *, name: str, ground: Ground, lines: bool = False, separators: bool = False
+    ) -> None:
+        self._file = file
+        self._ground = ground
+        self._lines = lines
+        self._first = True
+        self._before = (_RECORD_SEPARATOR if separators else b"") if lines else b",\n"
+        self._after = b"}\n" if lines else b"}"
+        self.dropped = 0
+        """Features left out because they have no place on the globe."""
+        self.collapsed = 0
+        """Features left out because they vanish when rounded."""
+        if not lines:
+            title = json.dumps(name, ensure_ascii=False)
+            file.write(f'{{"type":"FeatureCollection","name":{title},"features":[\n'.encode())
+
+    def write(self, features: Features, *, lonlat: NDArray[np.float64] | None = None, check: bool = False) -> None:
+        """Append a chunk of features.
+
+        ``lonlat`` ``(corners, 2)``: the degrees of their corners, if known. ``check``: outlines are no longer
+        those of pixels, so make sure that rounding left them valid.
+        """
+        shapes = self._globe(features.shapes, lonlat)
+        if check or self._is_tiny():
+            shapes = _mended(shapes)
+        lost = shapes.part_counts == 0
+        text, sizes = self._format(shapes, features)
+        self.dropped += int(lost.sum())
+        self.collapsed += int(((sizes == 0) & ~lost).sum())
+        if self._first and text.size:
+            text = text[0 if self._lines else len(self._before) :]
+            self._first = False
+        self._file.write(text.data)
+
+    def close(self) -> None:
+        """End the document."""
+        if not self._lines:
+            self._file.write(b"\n]}\n")
+
+    def _globe(self, shapes: Shapes, lonlat: NDArray[np.float64] | None) -> Shapes:
+        """The shapes in degrees, rings that cross the antimeridian or hold a pole cut."""
+        ground = self._ground
+        if ground.geodetic is None or ground.crs is None:
+            return shapes
+        flat = shapes.at(ground.lonlat(shapes.xy) if lonlat is None else lonlat)
+        odd = odd_shapes(flat, geographic=bool(ground.crs.is_geographic))
+        if not odd.any():
+            return flat
+        a, b, _, d, e, _ = ground.geobox.transform
+        return merge(flat, cut_shapes(shapes.take(odd), ground, interior_left=a * e - b * d > 0), odd)
+
+    def _is_tiny(self) -> bool:
+        gsd = None if self._ground.geodetic is None else self._ground.geobox.gsd()
+        return gsd is not None and gsd < _TINY
+
+    def _format(self, shapes: Shapes, features: Features) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        heads = _heads(features)
+        blob = np.frombuffer(b"".join(heads), np.uint8)
+        room = (
+            blob.size
+            + geojson_text.BYTES_PER_CORNER * (shapes.xy.shape[0] + shapes.corner_counts.size)
+            + geojson_text.BYTES_PER_PART * (shapes.ring_counts.size + len(shapes))
+        )
+        out = np.empty(room, np.uint8)
+        used, sizes = geojson_text.format_features(
+            np.rint(shapes.xy * 10.0**DECIMALS).astype(np.int64),
+            DECIMALS,
+            starts(shapes.corner_counts),
+            starts(shapes.ring_counts),
+            starts(shapes.part_counts),
+            blob,
+            starts(np.fromiter(map(len, heads), np.int64, len(heads))),
+            np.frombuffer(self._before, np.uint8),
+            np.frombuffer(self._after, np.uint8),
+            geojson_text._POLYGON,
+            geojson_text._MULTI,
+            out,
+        )
+        return out[:used], sizes
+
+
+def _heads(features: Features) -> list[bytes]:
+    """The text of each feature up to its geometry."""
+    texts = {name: json.dumps(name, ensure_ascii=False) for name in set(features.name)}
+    columns = [
+        features.id.tolist(),
+        features.value.tolist(),
+        [texts[n] for n in features.name],
+        _numbers(features.area),
+    ]
+    pattern = '{{"type":"Feature","properties":{{"id":{},"class":{},"name":{},"area_m2":{}'
+    if features.confidence is not None:
+        pattern += ',"confidence_mean":{}'
+        columns.append(_numbers(features.confidence))
+    pattern += '}},"geometry":'
+    return [pattern.format(*row).encode() for row in zip(*columns, strict=True)]
+
+
+def _numbers(values: NDArray[np.float64]) -> list[str]:
+    return [repr(v) if np.isfinite(v) else "null" for v in values.tolist()]
+
+
+def _mended(shapes: Shapes) -> Shapes:
+    """The shapes rounded, and valid afterwards."""
+    rounded = shapes.at(np.rint(shapes.xy * 10.0**DECIMALS) / 10.0**DECIMALS)
+    bad = np.flatnonzero(shapes.part_counts > 0)
+    geometries = rounded.take(bad).to_shapely()
+    broken = ~shapely.is_valid(geometries)
+    if not broken.any():
+        return rounded
+    grid = 10.0**-DECIMALS
+    # set_precision gives a valid area whose corners lie on the grid; make_valid alone makes new corners off it
+    mended = shapely.set_precision(shapely.make_valid(geometries[broken]), grid)
+    flags = np.zeros(len(shapes), bool)
+    flags[bad[broken]] = True
+    return merge(rounded, from_shapely(mended), flags)

@@ -1,0 +1,153 @@
+"""Where the pixels of a grid lie on the ground: areas on the ellipsoid, and longitudes and latitudes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.grid.geobox import GeoBox, parse_crs
+from geounet.vector.area import densify, ellipsoidal_areas
+from geounet.vector.polygons import starts
+
+if TYPE_CHECKING:
+    from pyproj import CRS, Transformer
+
+    from geounet.io.shapes import Shapes
+
+FloatArray = NDArray[np.float64]
+
+_LONGEST_EDGE = 64.0
+"""Pixels; longer edges are cut for areas, as a line that is straight on the map is not on the ground."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The way from the coordinates of a geobox's CRS to the ellipsoid."""
+
+    geobox: GeoBox
+
+    @cached_property
+    def crs(self) -> CRS | None:
+        """The scene's CRS."""
+        return None if self.geobox.crs is None else parse_crs(self.geobox.crs)
+
+    @cached_property
+    def geodetic(self) -> CRS | None:
+        """Longitude and latitude on the CRS's own datum; None for pixels and local engineering grids."""
+        return None if self.crs is None else self.crs.geodetic_crs
+
+    @cached_property
+    def is_earth(self) -> bool:
+        """Whether the CRS's body is the Earth (by the size of its ellipsoid)."""
+        ellipsoid = None if self.geodetic is None else self.geodetic.ellipsoid
+        return ellipsoid is not None and 6.3e6 < ellipsoid.semi_major_metre < 6.45e6
+
+    @cached_property
+    def _is_wgs84(self) -> bool:
+        from pyproj import CRS
+
+        return self.geodetic is not None and bool(CRS(4326).equals(self.geodetic, ignore_axis_order=True))
+
+    @cached_property
+    def _to_own(self) -> Transformer:
+        from pyproj import Transformer
+
+        return Transformer.from_crs(self.crs, self.geodetic, always_xy=True)
+
+    @cached_property
+    def _to_wgs84(self) -> Transformer:
+        from pyproj import Transformer
+
+        return Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
+
+    def coordinates(self, corners: NDArray[np.floating | np.integer]) -> FloatArray:
+        """``(n, 2)`` CRS coordinates of ``(n, 2)`` pixel corners (column, row)."""
+        a, b, c, d, e, f = self.geobox.transform
+        col, row = corners[:, 0].astype(np.float64), corners[:, 1].astype(np.float64)
+        return np.stack([a * col + b * row + c, d * col + e * row + f], axis=1)
+
+    def lonlat(self, xy: FloatArray) -> FloatArray:
+        """``(n, 2)`` degrees on WGS 84, or on the body's own datum away from the Earth; inf where there is none.
+
+        Longitudes of a geographic CRS keep their turn (190 stays 190). Without a CRS: the pixels themselves.
+        """
+        if self.geodetic is None or self.crs is None:
+            return xy
+        to_target = self._to_wgs84 if self.is_earth else self._to_own
+        lon, lat = to_target.transform(xy[:, 0], xy[:, 1])
+        if self.crs.is_geographic:
+            unit = math.degrees(self.crs.axis_info[0].unit_conversion_factor)
+            lon = lon + 360.0 * np.round((xy[:, 0] * unit - lon) / 360.0)
+        return np.stack([lon, lat], axis=1)
+
+    def areas(self, shapes: Shapes, lonlat: FloatArray | None = None) -> FloatArray:
+        """``(n,)`` areas of shapes in CRS coordinates: m² on the CRS's ellipsoid, of what the pixels cover.
+
+        ``lonlat``: what `lonlat` gave for the same corners, to save work. NaN where it cannot be told.
+        """
+        per_polygon = self._polygon_areas(shapes, lonlat)
+        owner = np.repeat(np.arange(len(shapes)), shapes.part_counts)
+        return np.bincount(owner, weights=per_polygon, minlength=len(shapes))
+
+    def _polygon_areas(self, shapes: Shapes, lonlat: FloatArray | None) -> FloatArray:
+        ring_starts, polygon_starts = starts(shapes.corner_counts), starts(shapes.ring_counts)
+        if self.geodetic is None or self.crs is None or self.geodetic.ellipsoid is None:
+            return planar_areas(shapes.xy, ring_starts, polygon_starts) * self._unit**2
+        geographic = bool(self.crs.is_geographic)
+        xy = shapes.xy
+        if not geographic:
+            xy, ring_starts = densify(xy, ring_starts, self._longest_edge)
+        if lonlat is None or not self._is_wgs84 or xy.shape != lonlat.shape:
+            lon, lat = self._to_own.transform(xy[:, 0], xy[:, 1])
+            if geographic:
+                lon = xy[:, 0]
+        else:
+            lon, lat = lonlat[:, 0], lonlat[:, 1]
+        unit = self.geodetic.axis_info[0].unit_conversion_factor
+        return ellipsoidal_areas(
+            lon * unit,
+            lat * unit,
+            ring_starts=ring_starts,
+            polygon_starts=polygon_starts,
+            semi_major=self.geodetic.ellipsoid.semi_major_metre,
+            flattening=_flattening(self.geodetic),
+            wrap=not geographic,
+        )
+
+    @property
+    def _unit(self) -> float:
+        """Metres in a unit of the CRS; 1 where there is none."""
+        return float(self.crs.axis_info[0].unit_conversion_factor) if self.crs and self.crs.axis_info else 1.0
+
+    @cached_property
+    def _longest_edge(self) -> float:
+        """In CRS units; also short against the raster, which may show the whole globe in ten pixels."""
+        pixels = min(_LONGEST_EDGE, max(self.geobox.width, self.geobox.height) / 16)
+        return pixels * min(self.geobox.pixel_size)
+
+
+def _flattening(geodetic: CRS) -> float:
+    inverse = geodetic.ellipsoid.inverse_flattening if geodetic.ellipsoid else 0.0
+    return 1.0 / inverse if inverse else 0.0
+
+
+def planar_areas(xy: FloatArray, ring_starts: NDArray[np.int64], polygon_starts: NDArray[np.int64]) -> FloatArray:
+    """``(polygons,)`` areas in the plane: shell minus holes."""
+    following = np.arange(1, xy.shape[0] + 1)
+    filled = ring_starts[1:] > ring_starts[:-1]
+    following[ring_starts[1:][filled] - 1] = ring_starts[:-1][filled]
+    # about the first corner, so that large coordinates cancel before they are multiplied
+    origin = np.repeat(xy[np.minimum(ring_starts[:-1], max(xy.shape[0] - 1, 0))], np.diff(ring_starts), axis=0)
+    near = xy - origin
+    cross = near[:, 0] * near[following, 1] - near[following, 0] * near[:, 1]
+    ring = np.repeat(np.arange(ring_starts.size - 1), np.diff(ring_starts))
+    rings = np.abs(np.bincount(ring, weights=cross, minlength=ring_starts.size - 1)) / 2
+    shell = np.zeros(rings.size, bool)
+    shell[polygon_starts[:-1]] = True
+    owner = np.repeat(np.arange(polygon_starts.size - 1), np.diff(polygon_starts))
+    return np.bincount(owner, weights=np.where(shell, rings, -rings), minlength=polygon_starts.size - 1)

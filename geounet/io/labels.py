@@ -1,0 +1,184 @@
+"""Label rasters in: classes, rows, and the confidence beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.errors import SceneError
+from geounet.grid.geobox import GeoBox
+from geounet.grid.window import Window
+from geounet.io import access
+from geounet.io.nodata import either
+from geounet.io.raster import Raster
+from geounet.model.spec import Head
+from geounet.vector.sweep import OUTSIDE
+
+_TAG = re.compile(r"^CLASS_(-?\d+)$")
+_COLOUR = re.compile(r"\s+(#[0-9a-fA-F]{6})$")
+_MAX_SIDECAR = 2**20
+_STRIP_PIXELS = 2**21
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows of labels, as the sweep takes them."""
+
+    labels: NDArray[Any]
+    """``(h, width)`` uint8 as in the file (with a look-up table), else int32 labels."""
+    outside: NDArray[np.bool_] | None
+    """``(h, width)`` True where there is nothing to vectorise; None: nowhere."""
+    confidence: NDArray[np.uint8] | None
+    """``(h, width)`` 0..250, 255 where unknown."""
+
+
+class LabelRaster:
+    """An open categorical raster: what its values mean, and its rows from top to bottom."""
+
+    def __init__(self, path: str | Path, *, head: Head | None = None, confidence: str | Path | None = None) -> None:
+        """Raises SceneError for a raster that is not one of labels, or a confidence on another grid."""
+        source = access.resolve(path)
+        self._raster = Raster(source, bands=[0])
+        self._confidence: Raster | None = None
+        self._head = head
+        try:
+            self._check()
+            if confidence is not None:
+                self._confidence = self._open_confidence(confidence)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check(self) -> None:
+        label = self._raster.source.label
+        if self._raster.dtype.kind not in "iu":
+            raise SceneError(
+                f"{label} has {self._raster.dtype} pixels; expected whole numbers (uint8 to int32), one per class"
+            )
+        if len(self._raster.image_bands) > 1:
+            raise SceneError(
+                f"{label} has {len(self._raster.image_bands)} bands; expected one band of class values"
+            )
+        if self.geobox.width * self.geobox.height >= 2**62:
+            raise SceneError(f"{label} has {self.geobox.width} x {self.geobox.height} pixels, which is too many")
+
+    def _open_confidence(self, path: str | Path) -> Raster:
+        raster = Raster(access.resolve(path), bands=[0])
+        if raster.dtype != np.uint8 or raster.geobox.shape != self.geobox.shape:
+            found = f"{raster.dtype}, {raster.geobox.width} x {raster.geobox.height}"
+            raster.close()
+            raise SceneError(
+                f"confidence raster {path} is {found}; expected uint8, {self.geobox.width} x {self.geobox.height}"
+            )
+        return raster
+
+    @property
+    def geobox(self) -> GeoBox:
+        """The raster's grid."""
+        return self._raster.geobox
+
+    @property
+    def has_confidence(self) -> bool:
+        """Whether rows carry confidences."""
+        return self._confidence is not None
+
+    @property
+    def strip_rows(self) -> int:
+        """Rows to read at once: whole compressed blocks, about two million pixels."""
+        block = self._raster.block_shape[0]
+        return max(1, round(_STRIP_PIXELS / self.geobox.width / block)) * block
+
+    @property
+    def lut(self) -> NDArray[np.int32] | None:
+        """int32[256] from pixel value to label for uint8 rasters; None for others."""
+        if self._raster.dtype != np.uint8:
+            return None
+        out = np.arange(256, dtype=np.int32)
+        nodata = self._raster.nodata[0]
+        if nodata is not None:
+            out[int(nodata)] = OUTSIDE
+        if self._head is not None:
+            wanted = np.isin(np.arange(256), self._head.vector_values)
+            out[~wanted] = OUTSIDE
+        return out
+
+    def rows(self, step: int) -> Iterator[Rows]:
+        """All rows, ``step`` at a time. Raises SceneError where the file is damaged."""
+        width, height = self.geobox.width, self.geobox.height
+        for top in range(0, height, step):
+            yield self.read(Window(top, 0, min(step, height - top), width))
+
+    def read(self, window: Window) -> Rows:
+        """The pixels of ``window``."""
+        piece = self._raster.read(window)
+        labels, outside = piece.data[0], piece.bad
+        if labels.dtype != np.uint8:
+            outside = either(outside, piece.blank)
+            if self._head is not None:
+                outside = either(outside, ~np.isin(labels, self._head.vector_values))
+            labels = self._as_labels(labels, outside)
+        confidence = None
+        if self._confidence is not None:
+            confidence = np.asarray(self._confidence.read(window).data[0])
+        return Rows(labels=labels, outside=outside, confidence=confidence)
+
+    def _as_labels(self, data: NDArray[Any], outside: NDArray[np.bool_] | None) -> NDArray[np.int32]:
+        """Pixel values as int32; uint32 keep their bits (`value_of` turns them back)."""
+        out = data.view(np.int32) if data.dtype == np.uint32 else data.astype(np.int32)
+        clash = out == OUTSIDE
+        if clash.any() and (outside is None or (clash & ~outside).any()):
+            raise SceneError(
+                f"{self._raster.source.label} holds the class value {self.value_of(out[clash][:1])[0]}, which "
+                "geounet uses for itself; declare it as nodata, or give that class another value"
+            )
+        return out
+
+    def value_of(self, labels: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Pixel values of labels."""
+        values = labels.view(np.uint32) if self._raster.dtype == np.uint32 else labels
+        return np.asarray(values, np.int64)
+
+    def class_names(self) -> dict[int, str]:
+        """Names by pixel value: of the head, else of the file's ``CLASS_<value>`` tags or category names."""
+        if self._head is not None:
+            return {c.value: c.name for c in self._head.classes}
+        tags = self._raster.dataset.tags() | self._raster.dataset.tags(self._raster.indexes[0])
+        named = {int(m[1]): _COLOUR.sub("", v) for k, v in tags.items() if (m := _TAG.match(k))}
+        if not named and "CLASS_NAMES" in tags:
+            named = dict(enumerate(tags["CLASS_NAMES"].split(",")))
+        return named or _sidecar_names(Path(self._raster.source.path))
+
+    def close(self) -> None:
+        """Close the files."""
+        self._raster.close()
+        if self._confidence is not None:
+            self._confidence.close()
+
+    def __enter__(self) -> LabelRaster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _sidecar_names(path: Path) -> dict[int, str]:
+    """Category names of the first band in ``<path>.aux.xml``, as GDAL and QGIS write them; rasterio hides them."""
+    sidecar = path.with_name(path.name + ".aux.xml")
+    if not sidecar.is_file() or sidecar.stat().st_size > _MAX_SIDECAR:
+        return {}
+    text = sidecar.read_bytes()
+    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        return {}
+    try:
+        root = ElementTree.fromstring(text)  # noqa: S314 - no entities, checked above
+    except ElementTree.ParseError:
+        return {}
+    categories = root.findall("./PAMRasterBand[@band='1']/CategoryNames/Category")
+    return {i: c.text for i, c in enumerate(categories) if c.text}

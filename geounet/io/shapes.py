@@ -1,0 +1,136 @@
+"""Features as flat arrays: what every vector format is written from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geounet.vector.polygons import close_rings, ranges, starts
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shapes:
+    """``n`` areas, each of one or more polygons: shell first, then holes; rings not closed."""
+
+    xy: FloatArray
+    """``(corners, 2)``."""
+    corner_counts: IntArray
+    """``(rings,)`` corners of each ring."""
+    ring_counts: IntArray
+    """``(polygons,)`` rings of each polygon."""
+    part_counts: IntArray
+    """``(n,)`` polygons of each shape."""
+
+    def __len__(self) -> int:
+        return int(self.part_counts.size)
+
+    def at(self, xy: FloatArray) -> Shapes:
+        """The same shapes with other coordinates."""
+        return Shapes(
+            xy=xy, corner_counts=self.corner_counts, ring_counts=self.ring_counts, part_counts=self.part_counts
+        )
+
+    def take(self, which: NDArray[Any]) -> Shapes:
+        """The shapes at the places ``which`` (numbers, or a mask)."""
+        places = np.flatnonzero(which) if which.dtype == bool else which
+        parts = ranges(starts(self.part_counts)[places], self.part_counts[places])
+        rings = ranges(starts(self.ring_counts)[parts], self.ring_counts[parts])
+        corners = ranges(starts(self.corner_counts)[rings], self.corner_counts[rings])
+        return Shapes(
+            xy=self.xy[corners],
+            corner_counts=self.corner_counts[rings],
+            ring_counts=self.ring_counts[parts],
+            part_counts=self.part_counts[places],
+        )
+
+    def shape_of_corner(self) -> IntArray:
+        """``(corners,)`` the place of the shape that each corner belongs to."""
+        ring_shape = np.repeat(np.repeat(np.arange(len(self)), self.part_counts), self.ring_counts)
+        return np.asarray(np.repeat(ring_shape, self.corner_counts))
+
+    def to_shapely(self) -> NDArray[np.object_]:
+        """``(n,)`` shapely Polygons, and MultiPolygons where a shape has several parts (or none)."""
+        closed, ring_starts = close_rings(self.xy, starts(self.corner_counts))
+        polygons = shapely.from_ragged_array(
+            shapely.GeometryType.POLYGON, closed, (ring_starts, starts(self.ring_counts))
+        )
+        if (self.part_counts == 1).all():
+            return np.asarray(polygons)
+        out = np.empty(len(self), object)
+        begin = starts(self.part_counts)
+        for i, count in enumerate(self.part_counts):
+            own = polygons[begin[i] : begin[i + 1]]
+            out[i] = own[0] if count == 1 else shapely.multipolygons(own)
+        return out
+
+
+def from_shapely(geometries: NDArray[np.object_]) -> Shapes:
+    """Shapes of shapely areas; lines and points of a collection are left out, an empty one has no part."""
+    parts, owner = shapely.get_parts(geometries, return_index=True)
+    nested = shapely.get_type_id(parts) > shapely.GeometryType.POLYGON
+    while nested.any():  # a multipolygon inside of a collection
+        parts, inner = shapely.get_parts(parts, return_index=True)
+        owner = owner[inner]
+        nested = shapely.get_type_id(parts) > shapely.GeometryType.POLYGON
+    keep = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)
+    parts, owner = parts[keep], owner[keep]
+    rings, ring_owner = shapely.get_rings(parts, return_index=True)
+    xy, corner_owner = shapely.get_coordinates(rings, return_index=True)
+    counts = np.bincount(corner_owner, minlength=rings.size).astype(np.int64)
+    last = np.cumsum(counts) - 1
+    return Shapes(
+        xy=np.delete(xy, last, axis=0),
+        corner_counts=counts - 1,
+        ring_counts=np.bincount(ring_owner, minlength=parts.size).astype(np.int64),
+        part_counts=np.bincount(owner, minlength=geometries.size).astype(np.int64),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """A chunk of features with their attributes, in the order of ``identity``."""
+
+    shapes: Shapes
+    """In the coordinates of the scene's CRS (pixels where it has none)."""
+    id: IntArray
+    """``(n,)`` 1, 2, … through the whole layer."""
+    value: IntArray
+    """``(n,)`` class value."""
+    name: NDArray[np.object_]
+    """``(n,)`` class name, str."""
+    area: FloatArray
+    """``(n,)`` m² on the ellipsoid (square pixels without a CRS)."""
+    confidence: FloatArray | None
+    """``(n,)`` mean confidence 0..1, NaN where unknown; None without a confidence raster."""
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The attributes, by the names that they have in every format."""
+        out: dict[str, NDArray[Any]] = {
+            "id": self.id,
+            "class": self.value,
+            "name": self.name,
+            "area_m2": self.area,
+        }
+        if self.confidence is not None:
+            out["confidence_mean"] = self.confidence
+        return out
+
+
+def merge(shapes: Shapes, others: Shapes, where: NDArray[np.bool_]) -> Shapes:
+    """``shapes`` with those at ``where`` ``(n,)`` replaced by ``others``, in order."""
+    both = Shapes(
+        xy=np.concatenate([shapes.xy, others.xy]),
+        corner_counts=np.concatenate([shapes.corner_counts, others.corner_counts]),
+        ring_counts=np.concatenate([shapes.ring_counts, others.ring_counts]),
+        part_counts=np.concatenate([shapes.part_counts, others.part_counts]),
+    )
+    places = np.arange(len(shapes))
+    places[where] = len(shapes) + np.arange(len(others))
+    return both.take(places)

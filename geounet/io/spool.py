@@ -1,0 +1,125 @@
+"""Polygons that wait on disk for their turn.
+
+Components end in the order of their last rows, and features come out in the order of their first pixels.
+What lies between is kept in one unnamed file; in memory stays 24 bytes per component.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.vector.polygons import Polygons, in_order, join
+
+_IN_MEMORY = 32 * 2**20
+_CHUNK_CORNERS = 400_000
+_CHUNK_POLYGONS = 50_000
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Where the polygons of one strip lie; sorted by identity, so a range of identities is one stretch."""
+
+    identity: NDArray[np.int64]
+    starts: dict[str, NDArray[np.int64]]
+    """Starts of each polygon in ``corner_counts`` and ``corners``; other fields have one entry each."""
+    offsets: dict[str, int]
+    """Where each field begins in the file."""
+
+
+class Spool:
+    """Takes polygons strip by strip; gives them back in chunks in the order of identity."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """``folder``: where the unnamed file is made, once it is too large for memory."""
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=folder)  # noqa: SIM115 - closed by us
+        self._batches: list[_Batch] = []
+        self._end = 0
+        self.count = 0
+        """Polygons taken."""
+
+    def add(self, polygons: Polygons) -> None:
+        """Keep the polygons of one strip."""
+        if not len(polygons):
+            return
+        polygons = in_order(polygons)
+        offsets = {}
+        for field in fields(Polygons):
+            array = np.ascontiguousarray(getattr(polygons, field.name))
+            offsets[field.name] = self._end
+            self._file.write(array.data)
+            self._end += array.nbytes
+        rings = polygons.polygon_starts
+        stretches = {"corner_counts": rings, "corners": polygons.ring_starts[rings]}
+        self._batches.append(_Batch(polygons.identity.copy(), stretches, offsets))
+        self.count += len(polygons)
+
+    def chunks(self) -> Iterator[Polygons]:
+        """All polygons in the order of identity, some hundred thousand corners at a time."""
+        if not self._batches:
+            return
+        identity = np.concatenate([b.identity for b in self._batches])
+        sizes = np.concatenate([np.diff(b.starts["corners"]) for b in self._batches])
+        order = np.argsort(identity, kind="stable")
+        identity, filled = identity[order], np.cumsum(sizes[order])
+        begin = 0
+        while begin < identity.size:
+            before = filled[begin - 1] if begin else 0
+            end = int(np.searchsorted(filled, before + _CHUNK_CORNERS, side="right"))
+            end = min(max(end, begin + 1), begin + _CHUNK_POLYGONS)
+            yield self._between(int(identity[begin]), int(identity[min(end, identity.size) - 1]))
+            begin = end
+
+    def _between(self, low: int, high: int) -> Polygons:
+        """The polygons with identities ``low`` to ``high``, both included."""
+        parts = []
+        for batch in self._batches:
+            if batch.identity[0] > high or batch.identity[-1] < low:
+                continue
+            a = int(np.searchsorted(batch.identity, low))
+            b = int(np.searchsorted(batch.identity, high, side="right"))
+            if b > a:
+                parts.append(self._load(batch, a, b))
+        return in_order(join(parts)) if len(parts) > 1 else parts[0]
+
+    def _load(self, batch: _Batch, a: int, b: int) -> Polygons:
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, (dtype, columns) in _LAYOUT.items():
+            begin, end = (batch.starts[name][[a, b]]).tolist() if name in batch.starts else (a, b)
+            row = dtype.itemsize * columns
+            self._file.seek(batch.offsets[name] + begin * row)
+            array = np.frombuffer(self._file.read((end - begin) * row), dtype)
+            arrays[name] = array.reshape(-1, columns) if columns > 1 else array
+        return Polygons(**arrays)
+
+    def close(self) -> None:
+        """Let go of the file; it vanishes."""
+        self._file.close()
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_LAYOUT: dict[str, tuple[np.dtype[Any], int]] = {
+    "identity": (np.dtype(np.int64), 1),
+    "label": (np.dtype(np.int32), 1),
+    "pixels": (np.dtype(np.int64), 1),
+    "confidence_sum": (np.dtype(np.int64), 1),
+    "confidence_count": (np.dtype(np.int64), 1),
+    "touches": (np.dtype(np.bool_), 1),
+    "ring_counts": (np.dtype(np.int32), 1),
+    "corner_counts": (np.dtype(np.int32), 1),
+    "corners": (np.dtype(np.int32), 2),
+}

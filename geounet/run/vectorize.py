@@ -1,0 +1,211 @@
+"""From a label raster to vector files: the vector half of a run, and a command of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.errors import ConfigError
+from geounet.io.geojson import GeoJsonWriter
+from geounet.io.ground import Ground
+from geounet.io.labels import LabelRaster
+from geounet.io.shapes import Features, Shapes
+from geounet.io.spool import Spool
+from geounet.io.vectors import SUFFIXES, check_formats, open_writers
+from geounet.model.spec import Head
+from geounet.vector.polygons import Polygons
+from geounet.vector.tracer import Tracer
+
+CONFIDENCE_ONE = 250
+"""Confidence byte of probability 1."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorResult:
+    """What `vectorize` made."""
+
+    paths: tuple[Path, ...]
+    """One file per format, in the order of ``formats``."""
+    feature_count: int
+    area_by_class: Mapping[int, float]
+    """m² by class value (square pixels without a CRS)."""
+    warnings: tuple[str, ...] = ()
+    """One line each."""
+
+
+@dataclass(kw_only=True)
+class _Totals:
+    features: int = 0
+    area: dict[int, float] = field(default_factory=dict)
+
+    def add(self, features: Features) -> None:
+        self.features += features.id.size
+        for value in np.unique(features.value).tolist():
+            known = features.area[(features.value == value) & np.isfinite(features.area)]
+            self.area[value] = self.area.get(value, 0.0) + float(known.sum())
+
+
+def vectorize(
+    labels: str | Path,
+    *,
+    output: str | Path | None = None,
+    head: Head | None = None,
+    confidence: str | Path | None = None,
+    min_area: float = 0.0,
+    simplify: float = 0.0,
+    formats: Sequence[str] = ("geojson",),
+    aoi: str | Path | None = None,
+    overwrite: bool = False,
+    block_rows: int | None = None,
+    progress: Progress | None = None,
+) -> VectorResult:
+    """Turn a label raster into polygons, one per 4-connected component, in the order of their first pixels.
+
+    Args:
+        labels: a raster of whole numbers, one band; its nodata and mask are left out.
+        output: the file to write; with several formats each gets its own suffix. None: beside the raster.
+        head: classes, and which of them become polygons (of a mask only value 1). None: as the raster says.
+        confidence: uint8 raster on the same grid, 0..250, 255 unknown: gives ``confidence_mean``.
+        min_area: components smaller than this many m² are absorbed by their neighbours.
+        simplify: metres; outlines are simplified as a coverage: no gaps, no overlaps.
+        formats: of ``geojson``, ``geojsonseq``, ``gpkg``, ``fgb``, ``parquet``.
+        aoi: a vector file of polygons; only what lies inside is kept, cut exactly.
+        overwrite: replace files that are there.
+        block_rows: rows to work on at once; the result does not depend on it.
+        progress: called with the rows done and the rows in all.
+
+    Raises:
+        SceneError: the raster cannot be read as labels.
+        ConfigError: an option is wrong, or an output file is there already.
+        MissingExtraError: GeoParquet without pyarrow.
+    """
+    _check_options(min_area, simplify, block_rows)
+    with LabelRaster(labels, head=head, confidence=confidence) as raster:
+        paths = _output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
+        ground = Ground(raster.geobox)
+        layer = next(iter(paths.values())).stem
+        with Spool(next(iter(paths.values())).parent) as spool:
+            _trace(raster, spool, block_rows or raster.strip_rows, progress)
+            totals = _Totals()
+            with open_writers(paths, layer=layer, ground=ground) as writers:
+                for features, lonlat in _features(spool, raster, ground):
+                    totals.add(features)
+                    for name, writer in writers.items():
+                        writer.write(features, lonlat=lonlat if name.startswith("geojson") else None)
+    return VectorResult(
+        paths=tuple(paths.values()),
+        feature_count=totals.features,
+        area_by_class=dict(sorted(totals.area.items())),
+        warnings=(*_ground_warnings(ground), *_loss_warnings(writers)),
+    )
+
+
+def _check_options(min_area: float, simplify: float, block_rows: int | None) -> None:
+    for name, value in (("--min-area", min_area), ("--simplify", simplify)):
+        if not (np.isfinite(value) and value >= 0):
+            raise ConfigError(f"{name} {value}: expected a number of at least 0")
+    if block_rows is not None and block_rows < 1:
+        raise ConfigError(f"block_rows {block_rows}: expected at least 1")
+
+
+def _output_paths(
+    labels: Path, output: str | Path | None, formats: Sequence[str], *, overwrite: bool
+) -> dict[str, Path]:
+    """The file of each format."""
+    base = Path(output) if output is not None else labels.with_suffix(SUFFIXES[formats[0]])
+    if base.suffix.lower() in SUFFIXES.values():
+        stem = base.with_suffix("")
+    else:
+        stem = base
+    paths = {f: stem.with_name(stem.name + SUFFIXES[f]) for f in formats}
+    if len(formats) == 1 and output is not None and base.suffix:
+        paths = {formats[0]: base}
+    if not base.parent.is_dir():
+        raise ConfigError(f"output folder {base.parent} is not there; make it, or name another one")
+    for path in paths.values():
+        if path.exists() and not overwrite:
+            raise ConfigError(f"{path} is there already; add --overwrite (overwrite=True), or name another output")
+    return paths
+
+
+def _trace(raster: LabelRaster, spool: Spool, step: int, progress: Progress | None) -> None:
+    """Sweep the raster from top to bottom; polygons go to the spool as their components end."""
+    tracer = Tracer(width=raster.geobox.width, lut=raster.lut)
+    for rows in raster.rows(step):
+        spool.add(tracer.feed(rows.labels, confidence=rows.confidence, outside=rows.outside))
+        if progress is not None:
+            progress(tracer.row, raster.geobox.height)
+    spool.add(tracer.close())
+
+
+def _features(
+    spool: Spool, raster: LabelRaster, ground: Ground
+) -> Iterator[tuple[Features, NDArray[np.float64] | None]]:
+    """Chunks of features in order, with the degrees of their corners."""
+    names = raster.class_names()
+    count = 0
+    for polygons in spool.chunks():
+        shapes = _shapes(polygons, ground)
+        lonlat = ground.lonlat(shapes.xy)
+        value = raster.value_of(polygons.label)
+        yield (
+            Features(
+                shapes=shapes,
+                id=np.arange(count + 1, count + 1 + len(polygons)),
+                value=value,
+                name=np.array([names.get(v, str(v)) for v in value.tolist()], object),
+                area=_rounded(ground.areas(shapes, lonlat), raster),
+                confidence=_confidence(polygons) if raster.has_confidence else None,
+            ),
+            lonlat,
+        )
+        count += len(polygons)
+
+
+def _shapes(polygons: Polygons, ground: Ground) -> Shapes:
+    return Shapes(
+        xy=ground.coordinates(polygons.corners),
+        corner_counts=polygons.corner_counts.astype(np.int64),
+        ring_counts=polygons.ring_counts.astype(np.int64),
+        part_counts=np.ones(len(polygons), np.int64),
+    )
+
+
+def _rounded(areas: NDArray[np.float64], raster: LabelRaster) -> NDArray[np.float64]:
+    """Areas to a hundredth of m², or of a pixel where pixels are smaller."""
+    gsd = raster.geobox.gsd() or 1.0
+    return np.round(areas, max(2, 2 - int(np.floor(2 * np.log10(gsd)))) if gsd < 1 else 2)
+
+
+def _confidence(polygons: Polygons) -> NDArray[np.float64]:
+    """Mean confidence 0..1 to four decimals; NaN where no pixel has one."""
+    known = polygons.confidence_count > 0
+    mean = polygons.confidence_sum / np.maximum(1, polygons.confidence_count) / CONFIDENCE_ONE
+    return np.where(known, np.round(mean, 4), np.nan)
+
+
+def _ground_warnings(ground: Ground) -> list[str]:
+    if ground.geodetic is None:
+        return ["the raster has no CRS: coordinates are pixels (column, row), and areas are in square pixels"]
+    if not ground.is_earth:
+        return [f"{ground.geodetic.name} is not on the Earth: GeoJSON has longitudes and latitudes of that body"]
+    return []
+
+
+def _loss_warnings(writers: Mapping[str, object]) -> list[str]:
+    out = []
+    for writer in writers.values():
+        if isinstance(writer, GeoJsonWriter):
+            if writer.dropped:
+                out.append(f"{writer.dropped} polygons reach beyond what the CRS can show of the globe; left out")
+            if writer.collapsed:
+                out.append(
+                    f"{writer.collapsed} polygons are smaller than the seventh decimal of a degree; left out"
+                )
+    return out

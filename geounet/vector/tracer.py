@@ -1,0 +1,190 @@
+"""From rows of labels to polygons of components: the state of the sweep, and its two verbs.
+
+    tracer = Tracer(width=width, lut=lut)
+    for rows in strips:
+        yield tracer.feed(rows)     # the components that ended in these rows
+    yield tracer.close()            # the others
+
+Sorted by identity, what comes out does not depend on how the rows were divided.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.vector.keeping import finished_roots, forget_components, forget_vertices
+from geounet.vector.polygons import Polygons, join
+from geounet.vector.rings import walk
+from geounet.vector.sweep import N_COMPONENTS, N_DEAD, N_VERTICES, OUTSIDE, sweep
+
+_NO_LUT = np.zeros(0, np.int32)
+_NO_BYTES = np.zeros((0, 0), np.uint8)
+_NO_BOOLS = np.zeros((0, 0), np.bool_)
+
+
+class Tracer:
+    """Sweeps down a label raster and gives out the polygons of each component once it has ended.
+
+    Memory: a few bytes per column, 29 per corner of the unfinished components, and the rows in hand.
+    """
+
+    def __init__(self, *, width: int, lut: NDArray[np.int32] | None = None) -> None:
+        """``lut`` int32[256] maps pixel values of uint8 rows to labels (or `OUTSIDE`); without it rows are
+        int32 and hold labels themselves.
+        """
+        self.width = width
+        self.row = 0
+        """Rows taken so far."""
+        self._lut = _NO_LUT if lut is None else np.ascontiguousarray(lut, np.int32)
+        self._rows_dtype = np.dtype(np.int32 if lut is None else np.uint8)
+        self._above = np.full(width + 2, OUTSIDE, np.int32)
+        self._runs = np.full(width + 2, width, np.int32)
+        self._run_ids = np.full(width + 2, -1, np.int32)
+        self._n_runs = 0
+        self._up = np.full(width + 1, -1, np.int32)
+        self._counts = np.zeros(3, np.int64)
+        self._vertices: dict[str, NDArray[Any]] = {
+            "xy": np.empty((0, 2), np.int32),
+            "link": np.empty((0, 4), np.int32),
+            "flags": np.empty(0, np.uint8),
+            "aux": np.empty(0, np.int32),
+        }
+        self._components: dict[str, NDArray[Any]] = {
+            "parent": np.empty(0, np.int32),
+            "first": np.empty(0, np.int64),
+            "label": np.empty(0, np.int32),
+            "start_vertex": np.empty(0, np.int32),
+            "sums": np.empty((0, 3), np.int64),
+            "head": np.empty(0, np.int32),
+            "tail": np.empty(0, np.int32),
+        }
+        self._grow(self._vertices, 0, 4 * (width + 1))
+        self._grow(self._components, 0, 4 * width)
+
+    def feed(
+        self,
+        rows: NDArray[Any],
+        *,
+        confidence: NDArray[np.uint8] | None = None,
+        outside: NDArray[np.bool_] | None = None,
+    ) -> Polygons:
+        """Take the next rows ``(h, width)``; returns the components that have no pixel in the last of them.
+
+        ``confidence`` ``(h, width)`` uint8, 255 where unknown; ``outside`` ``(h, width)`` True where there
+        is nothing to vectorise, besides what the look-up table leaves out.
+        """
+        self._sweep(rows, confidence, outside)
+        return self._emit()
+
+    def close(self) -> Polygons:
+        """The components that reach the raster's last row."""
+        if self._lut.size:
+            lut, self._lut = self._lut, np.full(256, OUTSIDE, np.int32)
+            self._sweep(np.zeros((1, self.width), np.uint8), None, None)
+            self._lut = lut
+        else:
+            self._sweep(np.full((1, self.width), OUTSIDE, np.int32), None, None)
+        return self._emit()
+
+    def _sweep(
+        self, rows: NDArray[Any], confidence: NDArray[np.uint8] | None, outside: NDArray[np.bool_] | None
+    ) -> None:
+        rows = np.ascontiguousarray(rows, self._rows_dtype)
+        conf = _NO_BYTES if confidence is None else np.ascontiguousarray(confidence)
+        shut = _NO_BOOLS if outside is None else np.ascontiguousarray(outside)
+        done = 0
+        while done < rows.shape[0]:
+            taken, self._n_runs = sweep(
+                rows[done:],
+                conf[done:],
+                shut[done:],
+                self._lut,
+                self.row,
+                self._above,
+                self._runs,
+                self._run_ids,
+                self._n_runs,
+                self._up,
+                *self._vertices.values(),
+                *self._components.values(),
+                self._counts,
+            )
+            done += taken
+            self.row += taken
+            if done < rows.shape[0]:
+                self._grow(self._vertices, int(self._counts[N_VERTICES]), 4 * (self.width + 1))
+                self._grow(self._components, int(self._counts[N_COMPONENTS]), 4 * self.width)
+
+    @staticmethod
+    def _grow(arrays: dict[str, NDArray[Any]], used: int, spare: int) -> None:
+        """Make room for ``spare`` entries after ``used``, at least doubling where there is none."""
+        size = next(iter(arrays.values())).shape[0]
+        if size - used >= spare:
+            return
+        for name, old in arrays.items():
+            new = np.empty((max(2 * size, used + spare), *old.shape[1:]), old.dtype)
+            new[:used] = old[:used]
+            arrays[name] = new
+
+    def _emit(self) -> Polygons:
+        vertices, components = self._vertices, self._components
+        roots = finished_roots(self._run_ids, self._n_runs, components["parent"], self._counts)
+        corners, corner_counts, ring_counts, touches = walk(
+            roots, *vertices.values(), components["start_vertex"], components["head"], self._counts
+        )
+        sums = components["sums"][roots]
+        out = Polygons(
+            identity=components["first"][roots],
+            label=components["label"][roots],
+            pixels=sums[:, 0],
+            confidence_sum=sums[:, 1],
+            confidence_count=sums[:, 2],
+            touches=touches,
+            ring_counts=ring_counts,
+            corner_counts=corner_counts,
+            corners=corners,
+        )
+        forget_components(self._run_ids, self._n_runs, *components.values(), self._counts)
+        if 2 * self._counts[N_DEAD] > self._counts[N_VERTICES]:
+            forget_vertices(
+                *vertices.values(),
+                self._up,
+                components["start_vertex"],
+                components["head"],
+                components["tail"],
+                self._counts,
+            )
+        return out
+
+
+def trace(
+    labels: NDArray[Any],
+    *,
+    lut: NDArray[np.int32] | None = None,
+    confidence: NDArray[np.uint8] | None = None,
+    outside: NDArray[np.bool_] | None = None,
+    rows_at_once: int | None = None,
+) -> Polygons:
+    """The polygons of all components of ``labels`` ``(height, width)``, in the order of their identity.
+
+    ``rows_at_once`` divides the work into strips, as a long raster needs it; the result is the same.
+    """
+    from geounet.vector.polygons import in_order
+
+    height, width = labels.shape
+    step = rows_at_once or height
+    tracer = Tracer(width=width, lut=lut)
+    found = []
+    for top in range(0, height, step):
+        part = slice(top, top + step)
+        found.append(
+            tracer.feed(
+                labels[part],
+                confidence=None if confidence is None else confidence[part],
+                outside=None if outside is None else outside[part],
+            )
+        )
+    return in_order(join([*found, tracer.close()]))
