@@ -1,0 +1,61 @@
+"""The training file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from geounet.errors import ConfigError
+from geounet.train.config import load_config
+
+Write = Callable[..., Path]
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"optimizer": {"steps": 1}}, r"top level: unknown key 'optimizer'; did you mean 'optimiser'\?"),
+        ({"augment": {"rotat": 3}}, r"augment: unknown key 'rotat'; did you mean 'rotate'\?"),
+        (
+            {"heads": [{"name": "x", "loss": {"dyce": 1}}]},
+            r"heads\.0\.loss: unknown key 'dyce'; did you mean 'dice'\?",
+        ),
+        ({"optimiser": {"steps": 0}}, r"optimiser\.steps: .*greater than or equal to 1"),
+        ({"heads": [{"name": "x", "marks": "rail"}]}, r"marks 'rail'; expected one of building, land, water"),
+        ({"network": {"divisor": 32}}, r"crop 32 and tile 40; expected multiples of 32"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tiny: Write, sections: dict[str, Any], message: str) -> None:
+    if "network" in sections:
+        sections = {**sections, "schedule": {"tile": 40}}
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(tiny(**sections))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["- 1", "a: [", "!!python/object/apply:os.system ['true']", "\x00"])
+def test_what_is_no_training_file_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_digest_is_of_the_values_not_of_the_spelling(tiny: Write, tmp_path: Path) -> None:
+    first = load_config(tiny())
+    file = tmp_path / "other.yaml"
+    file.write_text("# a comment\n" + yaml.safe_dump(first.model_dump(mode="json"), sort_keys=False))
+    assert load_config(file).digest == first.digest
+    assert load_config(tiny(seed=5)).digest != first.digest
+
+
+def test_the_committed_files_are_valid() -> None:
+    files = sorted((Path(__file__).parents[2] / "configs" / "train").glob("*.yaml"))
+    assert files
+    for file in files:
+        assert load_config(file).name == file.stem
