@@ -162,11 +162,11 @@ def _model(facts: RunFacts) -> list[Row]:
 
 
 def _run(facts: RunFacts) -> list[Row]:
-    return [("date of the scene", facts.datetime), *sorted(facts.settings.items())]
+    return [("scene date", facts.datetime.replace("T", " ").replace("Z", " UTC")), *sorted(facts.settings.items())]
 
 
 def _short(digest: str) -> str:
-    return digest if len(digest) <= 24 else f"{digest[:20]}…"
+    return digest if len(digest) <= 20 else f"{digest[:16]}…"
 
 
 def _grid(cards: Iterable[str]) -> str:

@@ -33,7 +33,9 @@ table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nu
 th, td { padding: 7px 12px 7px 0; text-align: left; border-bottom: 1px solid var(--line); }
 th { color: var(--quiet); font-weight: 500; font-size: 13px; }
 .n { text-align: right; white-space: nowrap; padding-right: 0; padding-left: 16px; }
-.areas td:first-child { width: 26%; white-space: nowrap; }
+.areas { table-layout: fixed; }
+.areas tr > :first-child { width: 24%; overflow-wrap: anywhere; }
+.areas .n { width: 14%; }
 .chip { display: inline-block; width: 12px; height: 12px; margin-right: 9px; border-radius: 3px;
   border: 1px solid rgb(128 128 128 / .45); vertical-align: -1px; }
 .bar span { display: block; height: 10px; min-width: 2px; border-radius: 5px;
