@@ -1,3 +1,47 @@
-"""geounet turns satellite scenes that are too big for anything else into maps."""
+"""geounet turns satellite scenes that are too big for anything else into maps.
+
+>>> import geounet
+>>> run = geounet.infer("scene.tif", output="maps")   # doctest: +SKIP
+>>> run.paths["landuse.geojson"]                       # doctest: +SKIP
+
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from geounet.api import infer, plan
+    from geounet.io.scene import open_scene
+    from geounet.model.package import load_model
+    from geounet.run.progress import Progress
+    from geounet.run.result import Run
+    from geounet.run.vectorize import vectorize
+    from geounet.sample import write_sample
+
+_HOME = {
+    "infer": "geounet.api",
+    "plan": "geounet.api",
+    "open_scene": "geounet.io.scene",
+    "load_model": "geounet.model.package",
+    "vectorize": "geounet.run.vectorize",
+    "write_sample": "geounet.sample",
+    "Progress": "geounet.run.progress",
+    "Run": "geounet.run.result",
+}
+
+__all__ = ["Progress", "Run", "infer", "load_model", "open_scene", "plan", "vectorize", "write_sample"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'geounet' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,200 @@
+"""Options from YAML and from keywords, checked: unknown keys are refused with the nearest match."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypedDict
+
+import yaml
+
+from geounet.errors import ConfigError
+from geounet.run.options import InferOptions
+
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+}
+
+
+class Options(TypedDict, total=False):
+    """Keywords of ``geounet.infer`` and keys of a configuration file; see :class:`InferOptions`."""
+
+    model: str | Path
+    output: str | Path
+    tile: int
+    overlap: int
+    batch: int | str
+    block: int | str
+    memory: int | str
+    device: str
+    precision: str
+    tta: str
+    bands: str | list[int] | list[str]
+    stack: bool
+    nodata: float
+    mask: str | Path
+    gsd: float
+    aoi: str | Path
+    workers: int
+    threads: int
+    scheduler: str
+    min_area: float
+    simplify: float
+    formats: str | list[str]
+    confidence: bool
+    fresh: bool
+    overwrite: bool
+    allow_remote: bool
+    allow_pickle: bool
+
+
+def load_config(path: str | Path) -> dict[str, Any]:
+    """The options in a YAML file; keys may be written as on the command line. ConfigError in one line."""
+    try:
+        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"--config {path} is not YAML that holds plain values: {reason}") from error
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise ConfigError(f"--config {path} holds {type(given).__name__}; expected lines of 'option: value'")
+    options = {_canonical(str(key)): value for key, value in given.items()}
+    check_keys(options, where=f"--config {path}")
+    folder = Path(path).absolute().parent
+    for key in ("output", "mask", "aoi"):
+        if options.get(key) is not None:
+            options[key] = folder / str(options[key])
+    if options.get("model") is not None and (folder / str(options["model"])).exists():
+        options["model"] = folder / str(options["model"])
+    return options
+
+
+def _canonical(key: str) -> str:
+    key = key.replace("-", "_")
+    return "formats" if key == "format" else key
+
+
+def check_keys(options: Mapping[str, Any], *, where: str) -> None:
+    """ConfigError for the first unknown key, with the nearest known one."""
+    known = [field.name for field in fields(InferOptions)]
+    for key in options:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            raise ConfigError(f"{where}: unknown option {key!r}{hint}")
+
+
+def build_options(config: Mapping[str, Any], given: Mapping[str, Any]) -> InferOptions:
+    """Checked options: those given win over the configuration file. None counts as not given.
+
+    Raises ConfigError, naming the option, the value and what was expected.
+    """
+    check_keys(given, where="infer")
+    merged = {**config, **{key: value for key, value in given.items() if value is not None}}
+    return InferOptions(**{key: _convert(key, value) for key, value in merged.items()})
+
+
+def _convert(key: str, value: Any) -> Any:
+    try:
+        return _CONVERTERS[key](value)
+    except (TypeError, ValueError, OverflowError) as error:
+        flag = "format" if key == "formats" else key.replace("_", "-")
+        raise ConfigError(f"--{flag} {value!r}: expected {_EXPECTED.get(_CONVERTERS[key], 'text')}") from error
+
+
+def parse_size(value: Any) -> int:
+    """Bytes from ``4GiB``, ``500 MB`` or a number. ValueError otherwise."""
+    match = re.fullmatch(r"\s*([0-9.]+)\s*([a-zA-Z]*)\s*", str(value))
+    if match is None or match[2].lower() not in _UNITS:
+        raise ValueError(value)
+    size = int(float(match[1]) * _UNITS[match[2].lower()])
+    if size < 1:
+        raise ValueError(value)
+    return size
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(value)
+    return int(value)
+
+
+def _whole_or_auto(value: Any) -> int | None:
+    return None if value == "auto" else _whole(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError(value)
+    return float(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else list(value) if not isinstance(value, int) else [value]
+    names = tuple(str(part).strip() for part in parts)
+    if not names or not all(names):
+        raise ValueError(value)
+    return names
+
+
+def _path(value: Any) -> Path:
+    return Path(str(value)).expanduser()
+
+
+_EXPECTED: dict[Callable[[Any], Any], str] = {
+    _whole: "a whole number",
+    _whole_or_auto: "a whole number or auto",
+    _number: "a number",
+    _flag: "true or false",
+    _names: "names or numbers separated by commas",
+    parse_size: "a size such as 4GiB",
+}
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "model": str,
+    "output": _path,
+    "tile": _whole,
+    "overlap": _whole,
+    "batch": _whole_or_auto,
+    "block": _whole_or_auto,
+    "memory": parse_size,
+    "device": str,
+    "precision": str,
+    "tta": str,
+    "bands": _names,
+    "stack": _flag,
+    "nodata": _number,
+    "mask": _path,
+    "gsd": _number,
+    "aoi": _path,
+    "workers": _whole,
+    "threads": _whole,
+    "scheduler": str,
+    "min_area": _number,
+    "simplify": _number,
+    "formats": _names,
+    "confidence": _flag,
+    "fresh": _flag,
+    "overwrite": _flag,
+    "allow_remote": _flag,
+    "allow_pickle": _flag,
+}

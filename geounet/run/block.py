@@ -1,0 +1,198 @@
+"""One block, from pixels to a part: read → tiles → forward → blend → decide → write."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.errors import Interrupted, ModelError
+from geounet.grid.blocks import Block
+from geounet.grid.window import Window
+from geounet.io.aoi import area_mask
+from geounet.io.scene import open_spec
+from geounet.model.canvas import RollingCanvas
+from geounet.model.engine import Engine, TileJob, open_engine
+from geounet.model.package import load_model
+from geounet.model.spec import NODATA, Head
+from geounet.run.part import PartWriter, file_digest, part_name, write_part
+from geounet.run.rows import Band, WantedRows, ahead, read_bands
+from geounet.run.work import Receipt, Work
+
+OnTiles = Callable[[int], None]
+
+
+@dataclass
+class _Carry:
+    """What a finished block hands to the one below it: the rows that they share, already summed."""
+
+    block: int
+    canvas: RollingCanvas
+    band: Band | None
+    wanted: WantedRows
+
+
+@dataclass
+class _Tally:
+    heads: tuple[Head, ...]
+    tiles: int = 0
+    skipped: int = 0
+    reused: int = 0
+    pixels: list[list[int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pixels = [[0] * len(head.classes) for head in self.heads]
+
+    def count_pixels(self, bands: NDArray[np.uint8]) -> None:
+        """Add the classes of finished rows ``(2 * heads, rows, width)``."""
+        for counts, labels in zip(self.pixels, bands[::2], strict=True):
+            for value in range(len(counts)):
+                counts[value] += int(np.count_nonzero(labels == value))
+
+
+class BlockRunner:
+    """Computes blocks of one run in one process: one network, one reader thread, one writer thread.
+
+    Blocks may come in any order. A block that comes right after the one above it takes over that one's canvas
+    instead of computing the shared tiles again; the result is the same to the byte, since the sums are.
+    """
+
+    def __init__(self, work: Work) -> None:
+        package = load_model(work.model, allow_pickle=work.allow_pickle)
+        if package.digest != work.model_digest:
+            raise ModelError(
+                f"model {work.model!r} differs between machines: digest {package.digest[:12]}… here, "
+                f"{work.model_digest[:12]}… in the run; install the same package everywhere"
+            )
+        self._work = work
+        self._engine: Engine = open_engine(package, work.request)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._scene = self._reader.submit(open_spec, work.scene).result()
+        self._wanted_area = area_mask(work.aoi, self._scene.geobox) if work.aoi else None
+        self._carry: _Carry | None = None
+        self._lock = threading.Lock()
+        self.stop = threading.Event()
+        """Set to make the running block give up at its next tile."""
+
+    def run(self, index: int, on_tiles: OnTiles = lambda _count: None) -> Receipt:
+        """Compute one block and write its part. Raises Interrupted when ``stop`` was set meanwhile."""
+        with self._lock:
+            started = time.perf_counter()
+            block = self._work.partition[index]
+            path = Path(self._work.parts) / part_name(index)
+            carry, self._carry = self._carry, None
+            tally = _Tally(self._work.spec.heads)
+            with write_part(
+                path, block.core, bands=2 * len(self._work.spec.heads), executor=self._writer
+            ) as writer:
+                self._carry = self._compute(block, writer, carry, tally, on_tiles)
+            return Receipt(
+                block=index,
+                file=path.name,
+                bytes=path.stat().st_size,
+                digest=file_digest(path),
+                tiles=tally.tiles,
+                reused=tally.reused,
+                skipped=tally.skipped,
+                pixels=tally.pixels,
+                seconds=time.perf_counter() - started,
+                engine=self._engine.name,
+            )
+
+    def close(self) -> None:
+        """Free the network, the threads and the scene."""
+        self.stop.set()
+        self._reader.submit(self._scene.close).result()
+        for executor in (self._reader, self._writer):
+            executor.shutdown(wait=True)
+        self._engine.close()
+
+    def _compute(
+        self, block: Block, writer: PartWriter, carry: _Carry | None, tally: _Tally, on_tiles: OnTiles
+    ) -> _Carry:
+        core = block.core
+        state = self._begin(block, carry, tally)
+        left = core.col_off - self._work.lattice.reads(core).col_off  # columns read beside the core
+
+        def on_rows(top: int, bands: NDArray[np.uint8]) -> None:
+            wanted = state.wanted.take(top, bands.shape[1])[:, left : left + core.width]
+            bands[:, ~wanted] = NODATA
+            above = max(0, core.row_off - top)  # rows of the block above that were only needed for their tiles
+            if above < bands.shape[1]:
+                tally.count_pixels(bands[:, above:])
+                writer.write(top + above, bands[:, above:])
+
+        state.canvas.on_rows = on_rows
+        for _ in self._engine.blend(self._jobs(block, state, tally), state.canvas):
+            on_tiles(1)
+            if self.stop.is_set():
+                raise Interrupted("stopped in the middle of a block")
+        state.canvas.advance(core.bottom)
+        state.block = block.index
+        return state
+
+    def _begin(self, block: Block, carry: _Carry | None, tally: _Tally) -> _Carry:
+        """The canvas of the block above where it is at hand, else an empty one."""
+        rows = self._work.lattice.rows
+        if carry is not None and carry.block == block.index - 1 and not block.is_top:
+            shared = [
+                r
+                for r in rows.touching(block.core.row_off, block.core.bottom)
+                if rows.starts[r] < block.core.row_off
+            ]
+            tally.reused = len(shared) * len(self._work.lattice.cols.touching(block.core.col_off, block.core.right))
+            return carry
+        first = rows.touching(block.core.row_off, block.core.bottom)[0]
+        canvas = self._engine.new_canvas(
+            width=block.core.width, top=rows.starts[first], on_rows=lambda _top, _bands: None
+        )
+        return _Carry(block=-1, canvas=canvas, band=None, wanted=WantedRows())
+
+    def _jobs(self, block: Block, state: _Carry, tally: _Tally) -> Iterator[TileJob]:
+        """The tiles of the block in lattice order, but those that the canvas holds already or that show nothing."""
+        lattice, core = self._work.lattice, block.core
+        reads = lattice.reads(core)
+        to_do = [
+            r
+            for r in lattice.rows.touching(core.row_off, core.bottom)
+            if lattice.rows.starts[r] >= state.canvas.top
+        ]
+        windows = [
+            Window.from_bounds(
+                top=lattice.rows.starts[r],
+                left=reads.col_off,
+                bottom=min(lattice.rows.starts[r] + lattice.tile, lattice.rows.length),
+                right=reads.right,
+            )
+            for r in to_do
+        ]
+        bands = read_bands(self._scene, windows, above=state.band, wanted=self._wanted_area)
+        for row, band in zip(to_do, ahead(bands, self._reader), strict=True):
+            state.band = band
+            state.wanted.add(band)
+            yield from self._row_of_jobs(row, band, core, tally)
+
+    def _row_of_jobs(self, row: int, band: Band, core: Window, tally: _Tally) -> Iterator[TileJob]:
+        lattice = self._work.lattice
+        for col in lattice.cols.touching(core.col_off, core.right):
+            start = lattice.cols.starts[col]
+            if not band.is_wanted(start, lattice.tile):
+                tally.skipped += 1
+                continue
+            tally.tiles += 1
+            pixels, valid = band.tile(start, lattice.tile)
+            yield TileJob(
+                pixels=pixels,
+                valid=valid,
+                row=lattice.rows.starts[row],
+                col=start - core.col_off,
+                row_weights=lattice.rows.weights(row),
+                col_weights=lattice.cols.weights(col),
+            )

@@ -1,0 +1,291 @@
+"""Dask: where the blocks run. The only room that imports ``distributed``."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import distributed
+from dask import config as dask_config
+from distributed import Client, Future, LocalCluster, get_worker
+
+from geounet.errors import ConfigError, GeounetError, Interrupted, RequestError
+from geounet.run.block import BlockRunner
+from geounet.run.work import Receipt, Work
+
+_IN_FLIGHT = 2  # blocks per worker: one that runs and one that waits, so that no worker idles for a round trip
+_ATTEMPTS = 3
+_REFRESH = 5.0  # seconds between looks at which workers there are
+_TOPIC = "geounet-tiles"
+_LOOPBACK = "127.0.0.1:0"
+
+_runners: dict[str, BlockRunner] = {}
+_runners_lock = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A block that kept failing."""
+
+    block: int
+    error: str
+    attempts: int
+
+
+@contextmanager
+def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
+    """A client of the user's scheduler, of local processes, or of threads in this process.
+
+    Nothing listens on other than loopback. Raises ConfigError where the scheduler does not answer.
+    """
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # failures reach the user through us, once
+    settings = {
+        "distributed.comm.timeouts.connect": "20s",
+        "distributed.worker.daemon": True,
+        "distributed.scheduler.allowed-failures": _ATTEMPTS - 1,
+        "distributed.admin.system-monitor.gil.enabled": False,
+        "distributed.worker.profile.enabled": False,
+    }
+    with dask_config.set(settings):
+        if scheduler is not None:
+            with _external(scheduler) as client:
+                yield client
+            return
+        with (
+            LocalCluster(
+                n_workers=max(1, workers),
+                threads_per_worker=1,
+                processes=workers > 0,
+                memory_limit=None,
+                host="127.0.0.1" if workers > 0 else None,
+                dashboard_address=None if workers == 0 else _LOOPBACK,
+                worker_dashboard_address=None if workers == 0 else _LOOPBACK,
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            yield client
+
+
+@contextmanager
+def _external(address: str) -> Iterator[Client]:
+    try:
+        client = Client(address, set_as_default=False, timeout="20s")
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"--scheduler {address} does not answer ({type(error).__name__}); expected tcp://host:port of a "
+            "running dask scheduler"
+        ) from error
+    try:
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            raise ConfigError(f"--scheduler {address} has no workers; start some with: dask worker {address}")
+        yield client
+    finally:
+        client.close()
+
+
+def run_blocks(
+    client: Client,
+    work: Work,
+    missing: Sequence[int],
+    *,
+    on_receipt: Callable[[Receipt], None],
+    on_tiles: Callable[[int], None],
+) -> list[Failure]:
+    """Compute blocks on the client's workers; failed ones are retried, and returned when they keep failing.
+
+    Each worker goes down its own stretch of neighbouring blocks, so that it can reuse the canvas rows that two
+    of them share; whoever is done first takes over half of the longest stretch left. A bounded number of
+    futures is in flight. A KeyboardInterrupt cancels what is in flight and passes through.
+
+    Raises RequestError where a worker finds that the request cannot work at all (another model, no such device).
+    """
+    dispatcher = _Dispatcher(client, work, missing)
+    client.subscribe_topic(
+        _TOPIC, lambda event: on_tiles(event[1]["tiles"]) if event[1]["key"] == work.key else None
+    )
+    try:
+        for receipt in dispatcher.receipts():
+            on_receipt(receipt)
+    except BaseException:
+        dispatcher.cancel()
+        raise
+    finally:
+        with suppress(Exception):
+            client.unsubscribe_topic(_TOPIC)
+        with suppress(Exception):
+            client.run(close_runner, work.key)
+    return dispatcher.failures
+
+
+class _Dispatcher:
+    """Hands blocks to workers and gathers receipts."""
+
+    def __init__(self, client: Client, work: Work, missing: Sequence[int]) -> None:
+        self._client = client
+        self._work = work
+        self._stretches: dict[str, deque[int]] = {}
+        self._loose: deque[int] = deque(missing)
+        self._attempts: dict[int, int] = {}
+        self._futures: dict[str, Future] = {}
+        self._placed: dict[str, tuple[str, int]] = {}
+        self._looked = float("-inf")
+        self.failures: list[Failure] = []
+
+    def receipts(self) -> Iterator[Receipt]:
+        """All receipts, as the blocks finish."""
+        finished = distributed.as_completed(loop=self._client.loop)
+        self._share_out()
+        for worker in list(self._stretches):
+            for _ in range(_IN_FLIGHT):
+                self._submit(worker, finished)
+        while self._futures:
+            future = next(finished)
+            worker, block = self._placed.pop(future.key)
+            del self._futures[future.key]
+            error = future.exception() if future.status == "error" else None
+            if future.status == "finished":
+                yield future.result()
+            else:
+                self._failed(block, error)
+            self._share_out()
+            for name in [worker, *self._stretches]:
+                while self._load(name) < _IN_FLIGHT and self._submit(name, finished):
+                    pass
+
+    def cancel(self) -> None:
+        """Give up everything in flight."""
+        with suppress(Exception):
+            self._client.run(stop_runner, self._work.key, wait=False)
+        with suppress(Exception):
+            self._client.cancel(list(self._futures.values()), force=True)
+
+    def _failed(self, block: int, error: BaseException | None) -> None:
+        attempts = self._attempts[block] = self._attempts.get(block, 0) + 1
+        if isinstance(error, Interrupted | KeyboardInterrupt):
+            raise Interrupted(str(error))
+        if isinstance(error, RequestError) and not _is_transient(error):
+            raise error
+        if attempts < _ATTEMPTS and (error is None or _is_transient(error)):
+            self._loose.append(block)
+            return
+        reason = "cancelled" if error is None else f"{type(error).__name__}: {error}"
+        self.failures.append(Failure(block=block, error=reason.splitlines()[0], attempts=attempts))
+
+    def _share_out(self) -> None:
+        """Keep one stretch per living worker; blocks of vanished workers and retries go round again."""
+        now = time.monotonic()
+        if now - self._looked > _REFRESH or not self._stretches:
+            self._looked = now
+            alive = set(self._client.scheduler_info(n_workers=-1)["workers"])
+            for gone in set(self._stretches) - alive:
+                self._loose.extend(self._stretches.pop(gone))
+            for name in sorted(alive):
+                self._stretches.setdefault(name, deque())
+        if self._loose and self._stretches:
+            names, blocks = sorted(self._stretches), sorted(self._loose)
+            self._loose.clear()
+            share = -(-len(blocks) // len(names))
+            for number, name in enumerate(names):
+                self._stretches[name].extend(blocks[number * share : (number + 1) * share])
+
+    def _submit(self, worker: str, finished: Any) -> bool:
+        """Send the next block of a worker's stretch; False where nothing is left to send."""
+        if worker not in self._stretches:
+            return False
+        if not self._stretches[worker]:
+            self._take_over(worker)
+        if not self._stretches[worker]:
+            return False
+        block = self._stretches[worker].popleft()
+        future = self._client.submit(
+            compute_block,
+            self._work,
+            block,
+            key=f"geounet-{self._work.key[:16]}-{block}-{self._attempts.get(block, 0)}",
+            workers=[worker],
+            allow_other_workers=True,
+            pure=False,
+            retries=0,
+        )
+        self._futures[future.key] = future
+        self._placed[future.key] = (worker, block)
+        finished.add(future)
+        return True
+
+    def _take_over(self, worker: str) -> None:
+        """Move the lower half of the longest stretch to a worker that has nothing left."""
+        longest = max(self._stretches.values(), key=len)
+        half = len(longest) // 2
+        taken = [longest.pop() for _ in range(half)]
+        self._stretches[worker].extend(reversed(taken))
+
+    def _load(self, worker: str) -> int:
+        return sum(1 for name, _ in self._placed.values() if name == worker)
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Whether trying again can help: input and output, lost workers, memory; never a bug of ours."""
+    if isinstance(error, GeounetError):
+        from geounet.errors import SceneError
+
+        return isinstance(error, SceneError)
+    return isinstance(error, OSError | MemoryError | distributed.scheduler.KilledWorker)
+
+
+def compute_block(work: Work, block: int) -> Receipt:
+    """Compute one block in this process; the task that a worker runs."""
+    runner = runner_of(work)
+    reporter = _TileReporter(work.key)
+    receipt = runner.run(block, reporter.add)
+    reporter.flush()
+    return receipt
+
+
+def runner_of(work: Work) -> BlockRunner:
+    """This process's runner for a run: one network per process, so another run's is closed first."""
+    with _runners_lock:
+        if work.key not in _runners:
+            for key in list(_runners):
+                _runners.pop(key).close()
+            _runners[work.key] = BlockRunner(work)
+        return _runners[work.key]
+
+
+def stop_runner(key: str) -> None:
+    """Make a run's runner in this process give up at the next tile."""
+    if (runner := _runners.get(key)) is not None:
+        runner.stop.set()
+
+
+def close_runner(key: str) -> None:
+    """Free a run's network in this process."""
+    with _runners_lock:
+        if (runner := _runners.pop(key, None)) is not None:
+            runner.close()
+
+
+class _TileReporter:
+    """Tells the client about finished tiles, twice a second at most."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._count = 0
+        self._told = time.monotonic()
+
+    def add(self, count: int) -> None:
+        self._count += count
+        if time.monotonic() - self._told > 0.5:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._count:
+            with suppress(Exception):  # progress is no reason to fail
+                get_worker().log_event(_TOPIC, {"key": self._key, "tiles": self._count})
+        self._count, self._told = 0, time.monotonic()

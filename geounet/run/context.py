@@ -1,0 +1,37 @@
+"""One run under way: its plan, what it has finished, and what it has counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from geounet.run.journal import Journal, Record
+from geounet.run.options import InferOptions
+from geounet.run.plan import Plan
+from geounet.run.progress import Progress
+
+
+@dataclass(kw_only=True)
+class RunContext:
+    """What the stages of a run share."""
+
+    plan: Plan
+    options: InferOptions
+    journal: Journal
+    record: Record
+    progress: Progress
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds of wall time, by stage."""
+    resumed: int = 0
+    """Blocks that an earlier run had finished."""
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the body's wall time to a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - started

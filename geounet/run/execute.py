@@ -1,0 +1,95 @@
+"""The first stage: every block that has no whole part yet is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geounet.errors import BlocksFailed, Interrupted
+from geounet.run.context import RunContext
+from geounet.run.plan import Plan
+from geounet.run.work import Receipt, Work
+
+if TYPE_CHECKING:
+    from geounet.run.cluster import Failure
+
+
+def compute_blocks(context: RunContext) -> None:
+    """Compute the missing blocks. Raises BlocksFailed where some kept failing, Interrupted when told to stop."""
+    plan, journal = context.plan, context.journal
+    missing = journal.missing(len(plan.partition))
+    context.resumed = len(plan.partition) - len(missing)
+    if not missing:
+        return
+    from geounet.run.cluster import connect, run_blocks
+
+    _start_progress(context, missing)
+
+    def on_receipt(receipt: Receipt) -> None:
+        journal.record(receipt)
+        context.progress.advance(receipt.skipped)
+
+    options = context.options
+    with _interruptible(context), connect(workers=options.workers, scheduler=options.scheduler) as client:
+        failures = run_blocks(
+            client, work_of(context), missing, on_receipt=on_receipt, on_tiles=context.progress.advance
+        )
+    context.progress.finish()
+    if failures:
+        raise BlocksFailed(_failure_text(plan, failures))
+
+
+def _start_progress(context: RunContext, missing: Sequence[int]) -> None:
+    plan = context.plan
+    share = len(missing) / len(plan.partition)
+    note = f"going on: {context.resumed} of {len(plan.partition)} blocks were finished" if context.resumed else ""
+    context.progress.start(
+        "tiles",
+        total=max(1, round(plan.costs.tiles_computed * share)),
+        unit="tiles",
+        pixels_per_step=plan.geobox.window.area / plan.lattice.count,
+        note=note,
+    )
+
+
+@contextmanager
+def _interruptible(context: RunContext) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, Interrupted) as error:
+        total, done = len(context.plan.partition), len(context.journal.receipts)
+        raise Interrupted(
+            f"stopped; {done} of {total} blocks are finished and kept in {context.plan.output}; run the same "
+            "command again to go on"
+        ) from error
+
+
+def _failure_text(plan: Plan, failures: Sequence[Failure]) -> str:
+    first = failures[0]
+    core = plan.partition[first.block].core
+    return (
+        f"{len(failures)} of {len(plan.partition)} blocks of {plan.scene_name} failed, the others are kept; block "
+        f"{first.block} (columns {core.col_off} to {core.right}, rows {core.row_off} to {core.bottom}) failed "
+        f"{first.attempts} times: {first.error}; mend the cause and run the same command again"
+    )
+
+
+def work_of(context: RunContext) -> Work:
+    """What travels to the workers."""
+    plan, options = context.plan, context.options
+    model = plan.package.origin
+    return Work(
+        key=context.journal.folder.name,
+        scene=plan.scene,
+        model=str(Path(model).absolute()) if Path(model).exists() else model,
+        model_digest=plan.package.digest,
+        allow_pickle=options.allow_pickle,
+        spec=plan.package.spec,
+        request=plan.request,
+        lattice=plan.lattice,
+        partition=plan.partition,
+        aoi=str(options.aoi.absolute()) if options.aoi else None,
+        parts=str(context.journal.parts.absolute()),
+    )

@@ -1,0 +1,61 @@
+"""Does this model fit this scene? Bands, value range and resolution, said before the first tile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from geounet.errors import ModelError
+from geounet.io.scene import Scene
+from geounet.model.spec import ModelSpec
+
+
+def choose_bands(scene: Scene, spec: ModelSpec, *, given: bool) -> tuple[str, ...] | None:
+    """Bands of the scene that the model needs, by name; None where the scene's own bands are right as they are.
+
+    ``given`` says that the user chose them already. Raises ModelError where the number cannot fit, naming what
+    the scene has and what the model needs.
+    """
+    needed = tuple(band.name for band in spec.bands)
+    if scene.count == len(needed) and (given or _may_be(scene.band_names, needed)):
+        return None
+    if not given and set(needed) <= set(scene.band_names):
+        return needed
+    raise ModelError(
+        f"{scene.name} has {scene.count} band{'s' * (scene.count != 1)} ({', '.join(scene.band_names)}), model "
+        f"{spec.name!r} needs {len(needed)} ({', '.join(needed)}); choose them with --bands, for example "
+        f"--bands {','.join(str(n + 1) for n in range(len(needed)))}"
+    )
+
+
+def _may_be(found: Sequence[str], needed: Sequence[str]) -> bool:
+    """Whether bands in this order can be what is needed: equal names, or names that say nothing."""
+    return all(name == wanted or name not in needed for name, wanted in zip(found, needed, strict=True))
+
+
+def fit_warnings(scene: Scene, spec: ModelSpec) -> list[str]:
+    """What the user should know before trusting the result."""
+    warnings = []
+    if scene.dtype != spec.dtype:
+        warnings.append(
+            f"the scene's pixels are {scene.dtype}, model {spec.name!r} was made for {spec.dtype}: unless the "
+            "values have the same range, rescale the scene first (gdal_translate -ot Byte -scale)"
+        )
+    needed = tuple(band.name for band in spec.bands)
+    unnamed = [name for name, wanted in zip(scene.band_names, needed, strict=True) if name != wanted]
+    if unnamed:
+        warnings.append(f"taking bands {', '.join(scene.band_names)} for {', '.join(needed)}; choose with --bands")
+    warnings += _resolution_warnings(scene, spec)
+    return warnings
+
+
+def _resolution_warnings(scene: Scene, spec: ModelSpec) -> list[str]:
+    gsd = scene.geobox.gsd()
+    if spec.gsd is None or gsd is None:
+        return []
+    low, high = spec.gsd_range or (spec.gsd / 1.5, spec.gsd * 1.5)
+    if low <= gsd <= high:
+        return []
+    return [
+        f"the scene has {gsd:.3g} m per pixel, model {spec.name!r} was made for {spec.gsd:.3g} m (known to work "
+        f"from {low:.3g} to {high:.3g}); --gsd {spec.gsd:.3g} resamples on the fly"
+    ]

@@ -1,0 +1,148 @@
+"""What a run has finished: receipts on disk, so that a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from geounet.errors import BusyError, ConfigError
+from geounet.io.atomic import publish_text, sweep, sync
+from geounet.run.part import file_digest
+from geounet.run.work import Receipt
+
+STATE = ".geounet"
+"""Folder of a run's own files inside the results folder."""
+
+
+@contextmanager
+def hold(output: Path) -> Iterator[Path]:
+    """Make the results folder ours until the body ends; yields its state folder.
+
+    The lock is the kernel's (flock), so that it is gone with the process that held it, however that ended.
+    Raises BusyError while another run holds the folder, ConfigError where it cannot be written.
+    """
+    state = output / STATE
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror}; choose another --output") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise BusyError(f"another run is writing to {output}; wait for it, or choose another --output") from error
+    try:
+        sweep(output)
+        yield state
+    finally:
+        os.close(lock)
+
+
+class Journal:
+    """The receipts of one run, by block. Parts of another scene, model or option never mix with it."""
+
+    def __init__(self, state: Path, key: str, *, fresh: bool = False) -> None:
+        self.folder = state / key[:24]
+        self.parts = self.folder / "parts"
+        for other in state.iterdir():
+            if other.is_dir() and (fresh or other != self.folder):
+                shutil.rmtree(other)
+        self.parts.mkdir(parents=True, exist_ok=True)
+        sweep(self.parts)
+        self._file = self.folder / "journal.jsonl"
+        self.receipts = {receipt.block: receipt for receipt in self._read()}
+
+    def record(self, receipt: Receipt) -> None:
+        """Write a receipt so that it survives a power cut."""
+        line = json.dumps(dataclasses.asdict(receipt), sort_keys=True) + "\n"
+        with self._file.open("a", encoding="utf-8") as stream:
+            stream.write(line)
+            stream.flush()
+            os.fsync(stream.fileno())
+        self.receipts[receipt.block] = receipt
+
+    def missing(self, blocks: int) -> list[int]:
+        """Blocks without a part that agrees with its receipt, in order."""
+        return [block for block in range(blocks) if not self._is_whole(block)]
+
+    def missing_quick(self, blocks: int) -> list[int]:
+        """Blocks without a receipt, in order; does not look at the parts."""
+        return [block for block in range(blocks) if block not in self.receipts]
+
+    def remove(self) -> None:
+        """Forget the run and its parts."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _is_whole(self, block: int) -> bool:
+        receipt = self.receipts.get(block)
+        if receipt is None:
+            return False
+        part = self.parts / receipt.file
+        return part.is_file() and part.stat().st_size == receipt.bytes and file_digest(part) == receipt.digest
+
+    def _read(self) -> Iterator[Receipt]:
+        """Receipts of an earlier run; a line that a power cut left half-written ends the list."""
+        if not self._file.is_file():
+            return
+        whole = 0
+        content = self._file.read_bytes()
+        for line in content.splitlines(keepends=True):
+            try:
+                receipt = Receipt(**json.loads(line))
+            except (ValueError, TypeError):
+                break
+            whole += len(line)
+            yield receipt
+        if whole < len(content):
+            with self._file.open("r+b") as stream:
+                stream.truncate(whole)
+
+
+class Record:
+    """What the results folder holds, stage by stage: a finished stage with the same key is not done again."""
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / "run.json"
+        self._stages: dict[str, dict[str, Any]] = {}
+        try:
+            self._stages = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self._stages = {}
+
+    def finished(self, stage: str, key: str, output: Path) -> dict[str, Any] | None:
+        """Facts of a stage that was finished under this key and whose files are all still as it left them."""
+        entry = self._stages.get(stage)
+        if entry is None or entry.get("key") != key:
+            return None
+        whole = all(stamp(output / name) == found for name, found in entry["files"].items())
+        return entry["facts"] if whole else None
+
+    def conflicts(self, stage: str, key: str, output: Path, files: list[str]) -> list[str]:
+        """Files that exist and were not left by this stage under this key."""
+        entry = self._stages.get(stage) or {}
+        ours = entry.get("files", {}) if entry.get("key") == key else {}
+        return [name for name in files if (output / name).exists() and name not in ours]
+
+    def finish(self, stage: str, key: str, output: Path, files: list[str], facts: dict[str, Any]) -> None:
+        """Remember a finished stage."""
+        stamps = {name: stamp(output / name) for name in files}
+        self._stages[stage] = {"key": key, "files": stamps, "facts": facts}
+        publish_text(self._path, json.dumps(self._stages, indent=1, sort_keys=True))
+        sync(self._path.parent)
+
+
+def stamp(path: Path) -> list[int] | None:
+    """Size and modification time of a file; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]

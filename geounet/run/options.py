@@ -1,0 +1,78 @@
+"""What a user can ask of a run, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from geounet.errors import ConfigError
+from geounet.model.engine import Augmentation, Precision
+from geounet.model.package import DEFAULT_MODEL
+
+VECTOR_FORMATS = ("geojson", "geojsonseq", "gpkg", "fgb", "parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferOptions:
+    """Options of ``geounet infer``; None means "the model's default", or "choose for me".
+
+    Sizes are pixels unless the name says metres; areas are m².
+    """
+
+    model: str = DEFAULT_MODEL
+    output: Path | None = None
+    """Results folder; None: ``<scene stem>_geounet`` beside the scene."""
+    tile: int | None = None
+    overlap: int | None = None
+    batch: int | None = None
+    block: int | None = None
+    """Height and width of a block."""
+    memory: int | None = None
+    """Bytes that one process may use for its blocks."""
+    device: str = "auto"
+    precision: Precision = "auto"
+    tta: Augmentation = "none"
+    bands: tuple[str, ...] | None = None
+    stack: bool = False
+    nodata: float | None = None
+    mask: Path | None = None
+    gsd: float | None = None
+    """Metres at which the network sees the scene."""
+    aoi: Path | None = None
+    workers: int = 0
+    """Local worker processes; 0: threads of this process."""
+    threads: int | None = None
+    """Tiles computed at a time by each process."""
+    scheduler: str | None = None
+    min_area: float = 0.0
+    simplify: float = 0.0
+    formats: tuple[str, ...] = ("geojson",)
+    confidence: bool = False
+    fresh: bool = False
+    overwrite: bool = False
+    allow_remote: bool = False
+    allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least(1, tile=self.tile, batch=self.batch, block=self.block, threads=self.threads)
+        _at_least(0, overlap=self.overlap, workers=self.workers, min_area=self.min_area, simplify=self.simplify)
+        _one_of("precision", self.precision, ("auto", "fp32", "bf16", "fp16"))
+        _one_of("tta", self.tta, ("none", "flips", "d4"))
+        for name in self.formats:
+            _one_of("format", name, VECTOR_FORMATS)
+        if self.gsd is not None and not 0 < self.gsd < 1e6:
+            raise ConfigError(f"--gsd {self.gsd}: expected a positive number of metres")
+        if self.workers and self.scheduler:
+            raise ConfigError("--workers and --scheduler exclude each other: the scheduler's workers are used")
+
+
+def _at_least(least: int, **values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not least <= value < float("inf"):
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: expected {least} or more")
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ConfigError(f"--{name} {value}: expected one of {', '.join(known)}")

@@ -1,0 +1,112 @@
+"""Which files a run leaves, under which keys, and what to do where some are there already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from geounet.errors import ConfigError
+from geounet.model.spec import Head
+from geounet.run.journal import Record
+from geounet.run.options import InferOptions
+from geounet.run.plan import Plan, key_of
+from geounet.run.result import Run
+
+RASTERS, VECTORS, DESCRIPTIONS = "rasters", "vectors", "descriptions"
+"""Stages, as the record names them."""
+
+VECTOR_SUFFIXES = {
+    "geojson": ".geojson",
+    "geojsonseq": ".geojsonl",
+    "gpkg": ".gpkg",
+    "fgb": ".fgb",
+    "parquet": ".parquet",
+}
+DESCRIPTION_FILES = ("item.json", "preview.png", "report.html")
+
+
+def label_file(head: Head) -> str:
+    """Name of a head's label raster."""
+    return f"{head.name}.tif"
+
+
+def confidence_file(head: Head) -> str:
+    """Name of a head's confidence raster."""
+    return f"{head.name}_confidence.tif"
+
+
+def raster_files(plan: Plan, options: InferOptions) -> list[str]:
+    """Rasters that the run leaves, with their sidecars."""
+    files = []
+    for head in plan.package.spec.heads:
+        files += [label_file(head), f"{label_file(head)}.aux.xml", f"{head.name}.qml"]
+        files += [confidence_file(head)] if options.confidence else []
+    return files
+
+
+def vector_files(plan: Plan, options: InferOptions) -> list[str]:
+    """Vector files that the run leaves."""
+    return [f"{head.name}{VECTOR_SUFFIXES[f]}" for head in plan.package.spec.heads for f in options.formats]
+
+
+def raster_key(plan: Plan, options: InferOptions) -> str:
+    """Names the content and the set of the rasters."""
+    return key_of(rasters=plan.raster_key, aoi=_content(options.aoi), confidence=options.confidence)
+
+
+def vector_key(plan: Plan, options: InferOptions) -> str:
+    """Names the content and the set of the vectors."""
+    return key_of(
+        rasters=raster_key(plan, options),
+        min_area=options.min_area,
+        simplify=options.simplify,
+        formats=sorted(options.formats),
+    )
+
+
+def _content(path: Path | None) -> str | None:
+    import hashlib
+
+    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def finished_run(plan: Plan, options: InferOptions, record: Record) -> Run | None:
+    """The run that left everything that is asked for, where there was one and its files are untouched."""
+    keys = {RASTERS: raster_key(plan, options), VECTORS: vector_key(plan, options)}
+    keys[DESCRIPTIONS] = keys[VECTORS]
+    facts = {stage: record.finished(stage, key, plan.output) for stage, key in keys.items()}
+    described = facts[DESCRIPTIONS]
+    if described is None or any(found is None for found in facts.values()):
+        return None
+    paths = {name: plan.output / name for name in described["files"]}
+    return Run(
+        scene=plan.scene_name,
+        output=plan.output,
+        paths=paths,
+        pixels=plan.geobox.window.area,
+        tiles=0,
+        tiles_skipped=described["tiles_skipped"],
+        features=described["features"],
+        area_by_class=described["area_by_class"],
+        timings={},
+        engine=described["engine"],
+        warnings=plan.warnings,
+        resumed=len(plan.partition),
+        reused=True,
+    )
+
+
+def refuse_to_overwrite(plan: Plan, options: InferOptions, record: Record) -> None:
+    """ConfigError where files are in the way that this very run did not leave, unless told to replace them."""
+    if options.overwrite:
+        return
+    stages = (
+        (RASTERS, raster_key(plan, options), raster_files(plan, options)),
+        (VECTORS, vector_key(plan, options), vector_files(plan, options)),
+        (DESCRIPTIONS, vector_key(plan, options), list(DESCRIPTION_FILES)),
+    )
+    in_the_way = [name for stage, key, files in stages for name in record.conflicts(stage, key, plan.output, files)]
+    if in_the_way:
+        raise ConfigError(
+            f"{plan.output} holds results of another run ({', '.join(in_the_way[:3])}"
+            f"{', …' if len(in_the_way) > 3 else ''}); add --overwrite to replace them, or choose another --output"
+        )

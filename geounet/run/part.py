@@ -1,0 +1,92 @@
+"""The file that a block writes: its labels and confidences, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window as RasterioWindow
+
+from geounet.grid.window import Window
+from geounet.io.atomic import publish
+from geounet.model.spec import NODATA
+
+_WAITING = 3  # row groups that may wait to be compressed before the network waits for them
+
+# https://gdal.org/en/stable/drivers/raster/gtiff.html#creation-options
+_CREATION = {
+    "driver": "GTiff",
+    "tiled": True,
+    "blockxsize": 512,
+    "blockysize": 512,
+    "compress": "ZSTD",  # parts are ours alone, so the fastest codec will do
+    "zstd_level": 1,
+    "interleave": "band",
+    "bigtiff": "IF_SAFER",
+    "sparse_ok": True,
+    "nodata": NODATA,
+}
+
+
+def part_name(block: int) -> str:
+    """File name of a block's part."""
+    return f"{block:06d}.tif"
+
+
+class PartWriter:
+    """Writes row groups in the background, in order."""
+
+    def __init__(self, file: Any, core: Window, executor: Executor) -> None:
+        self._file = file
+        self._core = core
+        self._executor = executor
+        self._waiting: deque[Future[None]] = deque()
+
+    def write(self, top: int, bands: NDArray[np.uint8]) -> None:
+        """Write rows ``(bands, rows, core width)`` that start at scene row ``top``."""
+        window = RasterioWindow(0, top - self._core.row_off, bands.shape[2], bands.shape[1])
+        self._waiting.append(self._executor.submit(self._file.write, bands, window=window))
+        while len(self._waiting) > _WAITING:
+            self._waiting.popleft().result()
+
+    def finish(self) -> None:
+        """Wait until everything is written."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+
+@contextmanager
+def write_part(path: Path, core: Window, *, bands: int, executor: Executor) -> Iterator[PartWriter]:
+    """A part under its final name once the body ends well; a failure leaves nothing."""
+    with publish(path) as temporary:
+        file = executor.submit(_create, temporary, core, bands).result()
+        writer = PartWriter(file, core, executor)
+        try:
+            yield writer
+            writer.finish()
+        finally:
+            executor.submit(file.close).result()
+
+
+def _create(path: Path, core: Window, bands: int) -> Any:
+    with warnings.catch_warnings():  # parts lie in block pixels; the mosaic knows where they belong
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(
+            path, "w", width=core.width, height=core.height, count=bands, dtype="uint8", **_CREATION
+        )
+
+
+def file_digest(path: Path) -> str:
+    """blake2b of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

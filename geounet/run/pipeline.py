@@ -1,0 +1,82 @@
+"""The story of a run, top to bottom: open → plan → blocks → stitch → vectorize → describe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from geounet.model.package import load_model
+from geounet.run.adopt import with_partition_of
+from geounet.run.context import RunContext
+from geounet.run.describe import describe_results
+from geounet.run.execute import compute_blocks
+from geounet.run.journal import Journal, Record, hold
+from geounet.run.options import InferOptions
+from geounet.run.outputs import finished_run, refuse_to_overwrite
+from geounet.run.plan import Plan, make_plan, open_for, results_folder
+from geounet.run.progress import Progress
+from geounet.run.result import Run
+from geounet.run.stitch import stitch_parts
+from geounet.run.vectors import vectorize_labels
+
+
+def infer_scene(
+    paths: Sequence[str | Path],
+    options: InferOptions,
+    *,
+    progress: Progress | None = None,
+    several: bool = False,
+) -> Run:
+    """Run a model over one scene (several files with ``options.stack``) and leave its maps in a folder.
+
+    ``several`` says that the scene is one of many, so that each gets a folder of its own in ``options.output``.
+
+    Raises RequestError where the request cannot work (nothing was touched), BlocksFailed where some blocks
+    kept failing, Interrupted after Ctrl-C; after both, the same call goes on where this one stopped.
+    """
+    progress = progress or Progress()
+    started = time.perf_counter()
+    plan = plan_scene(paths, options, several=several)
+    for warning in plan.warnings:
+        progress.warn(warning)
+    with hold(plan.output) as state:
+        record = Record(state)
+        if not options.fresh and (run := finished_run(plan, options, record)) is not None:
+            return run
+        refuse_to_overwrite(plan, options, record)
+        journal = Journal(state, plan.raster_key, fresh=options.fresh)
+        context = RunContext(
+            plan=with_partition_of(journal, plan, options),
+            options=options,
+            journal=journal,
+            record=record,
+            progress=progress,
+            timings={"open": time.perf_counter() - started},
+        )
+        return work_through(context)
+
+
+def work_through(context: RunContext) -> Run:
+    """All stages of a run, in order; each leaves its files whole or not at all."""
+    with context.timed("blocks"):
+        compute_blocks(context)
+    with context.timed("stitch"):
+        stitch_parts(context)
+    with context.timed("vectors"):
+        vectorize_labels(context)
+    with context.timed("describe"):
+        run = describe_results(context)
+    context.journal.remove()
+    return run
+
+
+def plan_scene(paths: Sequence[str | Path], options: InferOptions, *, several: bool = False) -> Plan:
+    """Open a scene and lay out the run over it. Raises RequestError where it cannot work."""
+    package = load_model(options.model, allow_pickle=options.allow_pickle)
+    with open_for(paths, options, package) as scene:
+        if options.aoi is not None:
+            from geounet.io.aoi import area_mask
+
+            area_mask(options.aoi, scene.geobox)
+        return make_plan(scene, package, options, output=results_folder(scene, options, several=several))

@@ -1,0 +1,246 @@
+"""Before anything runs: does it fit, how is it divided, what will it cost?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from geounet.errors import ConfigError
+from geounet.grid.blocks import Partition
+from geounet.grid.geobox import GeoBox
+from geounet.grid.lattice import Lattice
+from geounet.io.scene import Scene, SceneSpec
+from geounet.model.engine import EngineRequest, check_tile, engine_kind, resolve_device
+from geounet.model.package import Package
+from geounet.run.fit import choose_bands, fit_warnings
+from geounet.run.options import InferOptions
+
+_WIDEST = 8192  # pixels; wider blocks save little and their canvas grows
+_TILES_PER_BLOCK = 160  # some 15 s of work on two cores: what a killed run loses at most per process
+_BLOCKS_PER_WORKER = 8  # so that the last one to finish is not waited for long
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What a run would take; bytes and tiles are computed, seconds are measured on a few tiles or None."""
+
+    tiles: int
+    """Tiles of the lattice."""
+    tiles_computed: int
+    """With those that more than one stretch of blocks computes."""
+    memory: int
+    """Bytes that each process needs besides its libraries and the network."""
+    scratch: int
+    """Bytes of disk for parts, at most."""
+    seconds: float | None = None
+
+    @property
+    def recompute_factor(self) -> float:
+        """Tiles computed ÷ tiles of the lattice."""
+        return self.tiles_computed / self.tiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run that can work, laid out."""
+
+    scene: SceneSpec
+    """With the bands that were chosen."""
+    scene_name: str
+    fingerprint: str
+    dtype: str
+    geobox: GeoBox
+    """Grid that the network sees."""
+    native_geobox: GeoBox
+    """Grid of the results."""
+    package: Package
+    request: EngineRequest
+    engine: str
+    """``onnx``, ``torch-cpu`` or ``cuda``."""
+    lattice: Lattice
+    partition: Partition
+    workers: int
+    output: Path
+    costs: Costs
+    warnings: tuple[str, ...]
+
+    @property
+    def raster_key(self) -> str:
+        """Names what the rasters will show: scene content, model, and every option that changes a pixel."""
+        return key_of(
+            version=1,
+            scene=self.fingerprint,
+            bands=self.scene.bands,
+            model=self.package.digest,
+            tile=self.lattice.tile,
+            overlap=self.lattice.rows.overlap,
+            batch=self.request.batch,
+            tta=self.request.tta,
+            precision=self.request.precision,
+            engine=self.engine,
+            gsd=self.scene.gsd,
+        )
+
+
+def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: Path) -> Plan:
+    """Lay out a run over an open scene, whose bands were chosen with :func:`geounet.run.fit.choose_bands`.
+
+    Raises ConfigError or ModelError where it cannot work, with the remedy.
+    """
+    spec = package.spec
+    tile = options.tile or spec.tile
+    check_tile(tile, package)
+    overlap = options.overlap if options.overlap is not None else min(spec.overlap, tile // 4)
+    if overlap >= tile:
+        raise ConfigError(f"--overlap {overlap} with tiles of {tile}: expected less than the tile; try {tile // 4}")
+    workers = max(1, options.workers)
+    request = EngineRequest(
+        device=resolve_device(options.device, package),
+        precision=options.precision,
+        tile=tile,
+        batch=options.batch,
+        threads=options.threads or max(1, usable_cores() // workers),
+        tta=options.tta,
+    )
+    lattice = Lattice.over(height=scene.geobox.height, width=scene.geobox.width, tile=tile, overlap=overlap)
+    bytes_per_column = column_bytes(scene, package, tile)
+    budget = memory_budget(options.memory, workers)
+    partition = divide(lattice, block=options.block, workers=workers, columns=budget // bytes_per_column)
+    memory = bytes_per_column * min(partition.block_width + tile, lattice.cols.length + tile)
+    if memory > budget:
+        raise ConfigError(
+            f"--block {partition.block_width} needs {memory / 2**20:.0f} MiB, the budget is "
+            f"{budget / 2**20:.0f} MiB; give a smaller --block or a larger --memory"
+        )
+    return Plan(
+        scene=scene.spec,
+        scene_name=scene.name,
+        fingerprint=scene.fingerprint,
+        dtype=scene.dtype,
+        geobox=scene.geobox,
+        native_geobox=scene.native_geobox,
+        package=package,
+        request=request,
+        engine=engine_kind(package, request),
+        lattice=lattice,
+        partition=partition,
+        workers=workers,
+        output=output,
+        costs=estimate(lattice, partition, workers=workers, heads=len(spec.heads), memory=memory),
+        warnings=(*scene.warnings, *fit_warnings(scene, spec)),
+    )
+
+
+def divide(lattice: Lattice, *, block: int | None, workers: int, columns: int) -> Partition:
+    """The partition into blocks: sides are multiples of the stride, so that a cut recomputes one tile, not two.
+
+    ``columns`` is what the memory budget allows; ``block`` overrules the choice.
+    """
+    height, width, stride = lattice.rows.length, lattice.cols.length, lattice.rows.stride
+    if block is not None:
+        return Partition(height=height, width=width, block_height=block, block_width=block)
+    widest = max(stride, min(_WIDEST + stride, columns - lattice.tile) // stride * stride)
+    strips = ceil(width / widest)
+    block_width = ceil(width / strips / stride) * stride
+    tile_rows, tile_cols = len(lattice.rows.starts), ceil(block_width / stride)
+    rows = max(1, round(_TILES_PER_BLOCK / tile_cols))
+    if workers > 1:
+        rows = max(1, min(rows, tile_rows * strips // (_BLOCKS_PER_WORKER * workers)))
+    return Partition(
+        height=height, width=width, block_height=min(rows * stride, height), block_width=min(block_width, width)
+    )
+
+
+def estimate(lattice: Lattice, partition: Partition, *, workers: int, heads: int, memory: int) -> Costs:
+    """Tiles and bytes; the tiles between blocks of one column are shared within a worker's stretch."""
+    computed = 0
+    share = ceil(len(partition) / workers)
+    for block in partition:
+        tiles = lattice.tiles_touching(block.core)
+        if not block.is_top and block.index % share:
+            shared = [r for r in _rows_of(lattice, block.core.row_off, block.core.bottom) if r < block.core.row_off]
+            tiles -= len(shared) * len(lattice.cols.touching(block.core.col_off, block.core.right))
+        computed += tiles
+    return Costs(
+        tiles=lattice.count,
+        tiles_computed=computed,
+        memory=memory,
+        scratch=2 * heads * lattice.rows.length * lattice.cols.length,
+    )
+
+
+def _rows_of(lattice: Lattice, top: int, bottom: int) -> list[int]:
+    return [lattice.rows.starts[r] for r in lattice.rows.touching(top, bottom)]
+
+
+def column_bytes(scene: Scene, package: Package, tile: int) -> int:
+    """Bytes that one more column of a block costs: canvas twice (sums and the rows that leave), three bands."""
+    pixel = scene.count * _itemsize(scene.dtype) + 2
+    return tile * (2 * 4 * package.spec.channels + 3 * pixel + 8 * len(package.spec.heads))
+
+
+def _itemsize(dtype: str) -> int:
+    import numpy as np
+
+    return np.dtype(dtype).itemsize
+
+
+def memory_budget(given: int | None, workers: int) -> int:
+    """Bytes for the blocks of one process: what was asked for, else a quarter of what is free, at most 1 GiB."""
+    if given is not None:
+        return given // workers
+    return min(2**30, psutil.virtual_memory().available // 4 // workers)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use (its affinity), which in a container can be fewer than the machine has."""
+    process = psutil.Process()
+    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else (psutil.cpu_count() or 1)
+
+
+def key_of(**facts: Any) -> str:
+    """sha256 of the facts, whatever their order."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def results_folder(scene: Scene, options: InferOptions, *, several: bool) -> Path:
+    """``-o DIR``, ``DIR/<scene stem>`` for several scenes, or ``<scene stem>_geounet`` beside the scene."""
+    if options.output is not None:
+        return options.output / scene.name if several else options.output
+    source = Path(scene.spec.paths[0])
+    parent = source.parent if source.exists() else Path.cwd()
+    return parent / f"{scene.name}_geounet"
+
+
+def open_for(paths: Sequence[str | Path], options: InferOptions, package: Package) -> Scene:
+    """Open a scene with the bands that the model needs. Raises SceneError or ModelError, in one line."""
+    from geounet.io.scene import open_scene
+
+    def opened(bands: Sequence[str] | None) -> Scene:
+        return open_scene(
+            paths,
+            bands=bands,
+            nodata=options.nodata,
+            mask=options.mask,
+            stack=options.stack,
+            gsd=options.gsd,
+            allow_remote=options.allow_remote,
+        )
+
+    if options.bands is not None:
+        scene = opened(options.bands)
+        choose_bands(scene, package.spec, given=True)
+        return scene
+    scene = opened(None)
+    chosen = choose_bands(scene, package.spec, given=False)
+    if chosen is None:
+        return scene
+    scene.close()
+    return opened(chosen)

@@ -1,0 +1,41 @@
+"""What a run hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished run."""
+
+    scene: str
+    output: Path
+    """The results folder."""
+    paths: Mapping[str, Path]
+    """Every file that the run left, by its name."""
+    pixels: int
+    """Pixels of the scene as the network saw it."""
+    tiles: int
+    """Tiles computed now; 0 where everything was there already."""
+    tiles_skipped: int
+    """Tiles without a valid pixel."""
+    features: Mapping[str, int]
+    """Number of vector features, by head."""
+    area_by_class: Mapping[str, Mapping[str, float]]
+    """m², by head and class name."""
+    timings: Mapping[str, float]
+    """Seconds of wall time, by stage."""
+    engine: str = ""
+    warnings: tuple[str, ...] = ()
+    resumed: int = 0
+    """Blocks that an earlier run had finished."""
+    reused: bool = field(default=False)
+    """Whether everything was there already."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all stages."""
+        return sum(self.timings.values())

@@ -1,0 +1,51 @@
+"""The third stage: label rasters become polygons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geounet.run.context import RunContext
+from geounet.run.outputs import VECTOR_SUFFIXES, VECTORS, label_file, vector_files, vector_key
+from geounet.run.stitch import confidence_source
+from geounet.run.vectorize import vectorize
+
+
+def vectorize_labels(context: RunContext) -> None:
+    """Write the vector files of every head, from its finished COG."""
+    plan, options, record = context.plan, context.options, context.record
+    key = vector_key(plan, options)
+    if record.finished(VECTORS, key, plan.output) is not None:
+        return
+    features: dict[str, int] = {}
+    areas: dict[str, dict[str, float]] = {}
+    warnings: list[str] = []
+    heads = plan.package.spec.heads
+    context.progress.start("vectors", total=len(heads) * plan.native_geobox.height, unit="rows")
+    for number, head in enumerate(heads):
+        done = 0
+
+        def on_rows(rows: int, _total: int) -> None:
+            nonlocal done
+            context.progress.advance(rows - done)
+            done = rows
+
+        result = vectorize(
+            plan.output / label_file(head),
+            output=plan.output / f"{head.name}{VECTOR_SUFFIXES[options.formats[0]]}",
+            head=head,
+            confidence=confidence_source(context, number, head),
+            min_area=options.min_area,
+            simplify=options.simplify,
+            formats=options.formats,
+            aoi=options.aoi,
+            overwrite=True,  # what must not be overwritten was refused before the run began
+            progress=on_rows,
+        )
+        features[head.name] = result.feature_count
+        areas[head.name] = {head.classes[value].name: area for value, area in result.area_by_class.items()}
+        warnings += [w for w in result.warnings if w not in warnings]
+    for warning in warnings:
+        context.progress.warn(warning)
+    facts: dict[str, Any] = {"features": features, "area_by_class": areas, "warnings": warnings}
+    record.finish(VECTORS, key, plan.output, vector_files(plan, options), facts)
+    context.progress.finish()

@@ -1,0 +1,54 @@
+"""What travels to a worker, and what comes back: both small."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geounet.grid.blocks import Partition
+from geounet.grid.lattice import Lattice
+from geounet.io.scene import SceneSpec
+from geounet.model.engine import EngineRequest
+from geounet.model.spec import ModelSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Everything a process needs to compute any block of a run."""
+
+    key: str
+    """Names the run's parts: scene content, model, options and partition."""
+    scene: SceneSpec
+    model: str
+    """Name or path of the package, as this machine and the workers find it."""
+    model_digest: str
+    allow_pickle: bool
+    spec: ModelSpec
+    request: EngineRequest
+    lattice: Lattice
+    partition: Partition
+    aoi: str | None
+    """Path of the vector file that limits the run."""
+    parts: str
+    """Folder of the parts, shared by all workers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What a block left: enough to trust its part later, and to count."""
+
+    block: int
+    file: str
+    """Name in the parts folder."""
+    bytes: int
+    digest: str
+    """blake2b of the part's bytes."""
+    tiles: int
+    """Tiles that were computed for this block."""
+    reused: int
+    """Tiles that would have been computed again without the canvas of the block above."""
+    skipped: int
+    """Tiles without a valid pixel, never computed."""
+    pixels: list[list[int]]
+    """Pixels of every class of every head."""
+    seconds: float
+    engine: str
