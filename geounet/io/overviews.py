@@ -47,8 +47,7 @@ def halve_mode(pixels: Labels) -> Labels:
     np.copyto(out, b, where=b == c)
     rim = _rim(a, b, c, d)
     if rim.any():
-        first, second, third, _ = _valid_first(a[rim], b[rim], c[rim], d[rim])
-        out[rim] = np.where((second == third) & (second != NODATA), second, first)
+        out[rim] = _mode_of_up_to_three(a[rim], b[rim], c[rim], d[rim])
     return out
 
 
@@ -87,8 +86,9 @@ def _rim(a: Labels, b: Labels, c: Labels, d: Labels) -> NDArray[np.bool_]:
     return some & (np.minimum(np.minimum(a, b), np.minimum(c, d)) != NODATA)
 
 
-def _valid_first(*quarters: Labels) -> Labels:
-    """The four values of each square ``(4, n)``, the valid ones first, in their order."""
-    four = np.stack(quarters)
-    order = np.argsort(four == NODATA, axis=0, kind="stable")
-    return np.take_along_axis(four, order, axis=0)
+def _mode_of_up_to_three(a: Labels, b: Labels, c: Labels, d: Labels) -> Labels:
+    """The most frequent valid value where one to three of four are valid: one of a pair, else the first."""
+    out = np.where(a != NODATA, a, np.where(b != NODATA, b, np.where(c != NODATA, c, d)))
+    for one, other in ((c, d), (b, d), (b, c)):  # a pair with a is found by a's being first
+        np.copyto(out, one, where=(one == other) & (one != NODATA))
+    return out
