@@ -16,45 +16,31 @@ Options of the driver (https://gdal.org/en/stable/drivers/raster/cog.html), with
 
 from __future__ import annotations
 
-import collections
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
-from affine import Affine
-from rasterio._err import CPLE_BaseError  # what `rasterio.shutil.copy` lets through
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.shutil import copy as gdal_copy
 from rasterio.windows import Window as RioWindow
 
-from geounet.errors import WorkError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import pam
 from geounet.io.atomic import publish, publish_text, scratch_folder
-from geounet.io.gdal import limit_cache
+from geounet.io.levels import ANY_TRANSFORM, create, gdal, write_overviews
 from geounet.io.mosaic import BLOCK, Source, write_vrt
-from geounet.io.overviews import Halve, Labels, halve_mean, halve_mode, level_shapes
+from geounet.io.overviews import Halve, halve_mean, halve_mode
 from geounet.io.regrid import nearest_indices
-from geounet.model.spec import NODATA, Head, LabelClass
+from geounet.model.spec import Head, LabelClass
 
 CONFIDENCE_SCALE = 1 / 250
 """Probability of one step of a confidence raster."""
 
 _LEVEL = 1
-_STRIP = 512  # rows that one thread reads and halves at a time
-_OPTIONS = {
-    "GDAL_PAM_ENABLED": "NO",  # the .aux.xml is ours
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no part has a sidecar
-    "GDAL_MAX_DATASET_POOL_SIZE": "32",  # parts that a VRT keeps open; each holds megabytes for its decoder
-}
-_ANY_TRANSFORM = (2.0, 0.0, 0.0, 0.0, -2.0, 0.0)  # of files whose place on earth nobody asks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,11 +142,11 @@ def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox 
         "overviews": "force_use_existing",
         "num_threads": max(1, layer.threads),
     }
-    with _gdal(), scratch_folder(path) as scratch, publish(path) as temporary:
+    with gdal(), scratch_folder(path) as scratch, publish(path) as temporary:
         geobox, sources = _on_target(mosaic, band, target, scratch)
         base = scratch / "base.vrt"
-        write_vrt(base, replace(geobox, transform=_ANY_TRANSFORM, crs=None), sources)
-        levels = _write_overviews(base, geobox, layer, scratch)
+        write_vrt(base, replace(geobox, transform=ANY_TRANSFORM, crs=None), sources)
+        levels = write_overviews(base, geobox.shape, halve=layer.halve, threads=layer.threads, folder=scratch)
         whole = scratch / "whole.vrt"
         write_vrt(
             whole, geobox, sources, overviews=levels, classes=layer.classes, scale=layer.scale,
@@ -174,17 +160,6 @@ def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox 
     return path
 
 
-@contextmanager
-def _gdal() -> Iterator[None]:
-    """GDAL as we want it: small cache, no sidecar of its own, no look around; its errors as ours."""
-    limit_cache()
-    with rasterio.Env(**_OPTIONS):
-        try:
-            yield
-        except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
-            raise WorkError(f"cannot write the COG: {error}; check the disk, and run again") from error
-
-
 def _on_target(
     mosaic: Mosaic, band: int, target: GeoBox | None, scratch: Path
 ) -> tuple[GeoBox, tuple[Source, ...]]:
@@ -193,9 +168,9 @@ def _on_target(
     if target is None or target == mosaic.geobox:
         return mosaic.geobox, sources
     working, moved = scratch / "working.vrt", scratch / "target.tif"
-    write_vrt(working, replace(mosaic.geobox, transform=_ANY_TRANSFORM, crs=None), sources)
+    write_vrt(working, replace(mosaic.geobox, transform=ANY_TRANSFORM, crs=None), sources)
     rows, cols = nearest_indices(source=mosaic.geobox, target=target)
-    with rasterio.open(working) as source, _create(moved, target.shape, tile=BLOCK) as out:
+    with rasterio.open(working) as source, create(moved, target.shape, tile=BLOCK) as out:
         for top in range(0, target.height, BLOCK):
             index = rows[top : top + BLOCK]
             low, high = int(index.min()), int(index.max()) + 1
@@ -203,68 +178,3 @@ def _on_target(
             strip = pixels[index - low][:, cols]
             out.write(strip, 1, window=RioWindow(0, top, target.width, len(index)))
     return target, (Source(window=target.window, path=moved),)
-
-
-def _write_overviews(base: Path, geobox: GeoBox, layer: _Layer, scratch: Path) -> list[Path]:
-    """Write every overview of ``base`` as a file of its own, in one pass over the pixels."""
-    shapes = level_shapes(geobox.shape, largest=BLOCK)
-    if not shapes:
-        return []
-    # So many rows at a time that each level gets whole rows: no strip needs its neighbour.
-    rows = max(_STRIP, 2 ** len(shapes))
-    paths = [scratch / f"overview{n}.tif" for n in range(1, len(shapes) + 1)]
-    with ExitStack() as stack:
-        files = [
-            stack.enter_context(_create(path, shape, strip=rows >> n))
-            for n, (path, shape) in enumerate(zip(paths, shapes, strict=True), start=1)
-        ]
-        for top, levels in _halved_strips(base, geobox, layer, rows, len(shapes)):
-            for n, (file, pixels) in enumerate(zip(files, levels, strict=True), start=1):
-                file.write(pixels, 1, window=RioWindow(0, top >> n, pixels.shape[1], pixels.shape[0]))
-    return paths
-
-
-def _halved_strips(
-    base: Path, geobox: GeoBox, layer: _Layer, rows: int, depth: int
-) -> Iterator[tuple[int, list[Labels]]]:
-    """The first row of every strip, and the strip halved 1..depth times; from the top down."""
-
-    def work(top: int) -> list[Labels]:
-        with _gdal(), rasterio.open(base) as dataset:  # a dataset per thread
-            window = RioWindow(0, top, geobox.width, min(rows, geobox.height - top))
-            pixels = dataset.read(1, window=window)
-        levels = []
-        for _ in range(depth):
-            pixels = layer.halve(pixels)
-            levels.append(pixels)
-        return levels
-
-    yield from _in_order(work, range(0, geobox.height, rows), layer.threads)
-
-
-def _in_order(
-    work: Callable[[int], list[Labels]], items: range, threads: int
-) -> Iterator[tuple[int, list[Labels]]]:
-    """``work`` of every item, in order, with at most ``threads`` results made ahead."""
-    if threads <= 1:
-        yield from ((item, work(item)) for item in items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: collections.deque[tuple[int, Future[list[Labels]]]] = collections.deque()
-        for item in items:
-            waiting.append((item, pool.submit(work, item)))
-            if len(waiting) > threads:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for first, future in waiting:
-            yield first, future.result()
-
-
-def _create(path: Path, shape: tuple[int, int], *, tile: int = 0, strip: int = 0) -> Any:
-    """An intermediate one-band file, open for writing; tiled, or in strips of whole rows."""
-    height, width = shape
-    layout = {"tiled": True, "blockxsize": tile, "blockysize": tile} if tile else {"blockysize": strip}
-    return rasterio.open(
-        path, "w", driver="GTiff", width=width, height=height, count=1, dtype=np.uint8, nodata=NODATA,
-        compress="deflate", zlevel=1, bigtiff="if_safer", transform=Affine(*_ANY_TRANSFORM), **layout,
-    )  # fmt: skip

@@ -1,0 +1,106 @@
+"""The overviews of a large raster as files, computed strip by strip in several threads."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio._err import CPLE_BaseError  # what `rasterio.shutil.copy` lets through
+from rasterio.windows import Window as RioWindow
+
+from geounet.errors import WorkError
+from geounet.io.gdal import limit_cache
+from geounet.io.mosaic import BLOCK
+from geounet.io.overviews import Halve, Labels, level_shapes
+from geounet.model.spec import NODATA
+
+ANY_TRANSFORM = (2.0, 0.0, 0.0, 0.0, -2.0, 0.0)  # of files whose place on earth nobody asks
+_STRIP = 512  # rows that one thread reads and halves at a time
+_OPTIONS = {
+    "GDAL_PAM_ENABLED": "NO",  # the .aux.xml is ours
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no part has a sidecar
+    "GDAL_MAX_DATASET_POOL_SIZE": "32",  # parts that a VRT keeps open; each holds megabytes for its decoder
+}
+
+
+@contextmanager
+def gdal() -> Iterator[None]:
+    """GDAL as we want it: small cache, no sidecar of its own, no look around; its errors as ours."""
+    limit_cache()
+    with rasterio.Env(**_OPTIONS):
+        try:
+            yield
+        except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
+            raise WorkError(f"cannot write the COG: {error}; check the disk, and run again") from error
+
+
+def write_overviews(base: Path, shape: tuple[int, int], *, halve: Halve, threads: int, folder: Path) -> list[Path]:
+    """Write every overview of the raster ``base`` as a file in ``folder``, in one pass; largest first."""
+    shapes = level_shapes(shape, largest=BLOCK)
+    if not shapes:
+        return []
+    # So many rows at a time that each level gets whole rows: no strip needs its neighbour.
+    rows = max(_STRIP, 2 ** len(shapes))
+    paths = [folder / f"overview{n}.tif" for n in range(1, len(shapes) + 1)]
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context(create(path, level, strip=rows >> n))
+            for n, (path, level) in enumerate(zip(paths, shapes, strict=True), start=1)
+        ]
+        for top, levels in _halved_strips(base, shape, halve=halve, rows=rows, depth=len(shapes), threads=threads):
+            for n, (file, pixels) in enumerate(zip(files, levels, strict=True), start=1):
+                file.write(pixels, 1, window=RioWindow(0, top >> n, pixels.shape[1], pixels.shape[0]))
+    return paths
+
+
+def _halved_strips(
+    base: Path, shape: tuple[int, int], *, halve: Halve, rows: int, depth: int, threads: int
+) -> Iterator[tuple[int, list[Labels]]]:
+    """The first row of every strip, and the strip halved 1..depth times; from the top down."""
+
+    def work(top: int) -> list[Labels]:
+        with gdal(), rasterio.open(base) as dataset:  # a dataset per thread
+            window = RioWindow(0, top, shape[1], min(rows, shape[0] - top))
+            pixels = dataset.read(1, window=window)
+        levels = []
+        for _ in range(depth):
+            pixels = halve(pixels)
+            levels.append(pixels)
+        return levels
+
+    yield from _in_order(work, range(0, shape[0], rows), threads)
+
+
+def _in_order(
+    work: Callable[[int], list[Labels]], items: range, threads: int
+) -> Iterator[tuple[int, list[Labels]]]:
+    """``work`` of every item, in order, with at most ``threads`` results made ahead."""
+    if threads <= 1:
+        yield from ((item, work(item)) for item in items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: collections.deque[tuple[int, Future[list[Labels]]]] = collections.deque()
+        for item in items:
+            waiting.append((item, pool.submit(work, item)))
+            if len(waiting) > threads:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
+
+
+def create(path: Path, shape: tuple[int, int], *, tile: int = 0, strip: int = 0) -> Any:
+    """An intermediate one-band file, open for writing; tiled, or in strips of whole rows."""
+    height, width = shape
+    layout = {"tiled": True, "blockxsize": tile, "blockysize": tile} if tile else {"blockysize": strip}
+    return rasterio.open(
+        path, "w", driver="GTiff", width=width, height=height, count=1, dtype=np.uint8, nodata=NODATA,
+        compress="deflate", zlevel=1, bigtiff="if_safer", transform=Affine(*ANY_TRANSFORM), **layout,
+    )  # fmt: skip
