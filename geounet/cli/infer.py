@@ -1,0 +1,108 @@
+"""``geounet infer``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from geounet.cli import show
+from geounet.cli.main import complain
+from geounet.cli.options import output_options, run_options
+from geounet.errors import ConfigError, GeounetError, Interrupted
+
+
+@click.command(short_help="Run a model over scenes.")
+@click.argument("scenes", nargs=-1, required=True, metavar="SCENE [SCENE …]")
+@run_options
+@click.option("--dry-run", is_flag=True, help="Only say what would run; the same as geounet plan.")
+@output_options
+def infer(scenes: tuple[str, ...], config: str | None, dry_run: bool, **given: Any) -> int:
+    """Run a model over scenes and leave maps: a COG and polygons for every head of the model.
+
+    \b
+    geounet infer scene.tif                          # → scene_geounet/
+    geounet infer *.tif -o maps                      # → maps/<scene>/
+    geounet infer --stack B04.jp2 B03.jp2 B02.jp2 --gsd 0.6
+    geounet infer scene.tif --min-area 25 --format geojson,gpkg
+
+    A run that was interrupted or killed goes on where it stopped when the same command is given again.
+    """
+    from geounet.config import build_options, load_config
+
+    as_json, quiet = given.pop("as_json"), given.pop("quiet")
+    options = build_options(load_config(config) if config else {}, given)
+    groups = [list(scenes)] if options.stack else [[scene] for scene in scenes]
+    _refuse_equal_stems(groups)
+    if dry_run:
+        from geounet.cli.plan import show_plans
+
+        return show_plans(groups, options, as_json=as_json)
+    codes = [_infer_one(group, options, len(groups) > 1, as_json=as_json, quiet=quiet) for group in groups]
+    return max(codes)
+
+
+def _infer_one(paths: Sequence[str], options: Any, several: bool, *, as_json: bool, quiet: bool) -> int:
+    """Run one scene; with several, a failure is told and the next one begins."""
+    from geounet.cli.progress import BarProgress, choose_progress
+    from geounet.run.pipeline import infer_scene
+
+    progress = choose_progress(as_json=as_json, quiet=quiet, device=options.device)
+    try:
+        run = infer_scene(paths, options, progress=progress, several=several)
+    except Interrupted:
+        raise
+    except GeounetError as error:
+        if as_json:
+            show.json_line("error", scene=paths[0], message=str(error), exit_code=error.exit_code)
+        if not several:
+            raise
+        return complain(f"{paths[0]}: {error}", error.exit_code)
+    finally:
+        if isinstance(progress, BarProgress):
+            progress.close()
+    _show_run(run, as_json=as_json, quiet=quiet)
+    return 0
+
+
+def _refuse_equal_stems(groups: Sequence[Sequence[str]]) -> None:
+    """ConfigError where two scenes would write into one folder."""
+    from geounet.io.access import safe_stem
+
+    seen: dict[str, str] = {}
+    for group in groups if len(groups) > 1 else []:
+        stem = safe_stem(group[0])
+        if stem in seen:
+            raise ConfigError(
+                f"{seen[stem]} and {group[0]} would both write to a folder named {stem}; run them one by one, "
+                "each with its own --output"
+            )
+        seen[stem] = group[0]
+
+
+def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        facts = {name: getattr(run, name) for name in ("scene", "output", "pixels", "tiles", "tiles_skipped")}
+        facts |= {name: getattr(run, name) for name in ("features", "area_by_class", "timings", "engine", "reused")}
+        show.json_line("done", **facts, paths={name: str(path) for name, path in run.paths.items()})
+        return
+    if quiet:
+        return
+    if run.reused:
+        click.echo(f"{run.scene}: everything is there already in {run.output} (--fresh computes it again)")
+    else:
+        speed = run.pixels / 1e6 / run.seconds
+        click.echo(
+            f"{run.scene}: {run.pixels / 1e6:,.1f} Mpx in {show.duration(run.seconds)} ({speed:.2f} Mpx/s), "
+            f"{run.tiles} tiles, {run.engine}"
+        )
+    click.echo(f"results in {run.output}")
+    show.table(
+        [(name, show.size(path.stat().st_size)) for name, path in sorted(run.paths.items()) if path.exists()]
+    )
+    for head, areas in run.area_by_class.items():
+        click.echo(f"{head}: {run.features.get(head, 0):,} polygons")
+        show.table([(name, show.area(value)) for name, value in areas.items()])
+    sys.stdout.flush()

@@ -1,0 +1,106 @@
+"""``geounet info``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geounet.cli import show
+
+
+@click.command(short_help="Say what geounet sees in a scene or a model.")
+@click.argument("target", metavar="SCENE|MODEL")
+@click.option("--bands", metavar="4,3,2|red,green,blue", help="Bands, by number or name.")
+@click.option("--nodata", type=float, metavar="VALUE", help="Pixel value that means: no data.")
+@click.option("--allow-remote", is_flag=True, help="Let a scene be read over HTTP or S3.")
+@click.option("--allow-pickle", is_flag=True, help="Let model weights be a pickle.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def info(target: str, allow_pickle: bool, as_json: bool, **given: Any) -> int:
+    """Say what geounet sees in a file: size, bands, nodata, CRS, resolution and warnings; or a model's card.
+
+    TARGET is a raster (or a folder of a Sentinel-2 or Landsat product), the name of a model that comes with
+    geounet (geounet models list), a model folder, or an .onnx file.
+    """
+    if is_model(target):
+        return show_model(target, allow_pickle=allow_pickle, as_json=as_json)
+    return _show_scene(target, as_json=as_json, **given)
+
+
+def is_model(target: str) -> bool:
+    """Whether a name or path means a model rather than a scene."""
+    from geounet.model.package import CARD, models
+
+    path = Path(target)
+    if not path.exists():
+        return target in models()
+    cards = (CARD, "config.json")
+    return path.suffix == ".onnx" or (path.is_dir() and any((path / card).is_file() for card in cards))
+
+
+def _show_scene(target: str, *, bands: str | None, nodata: float | None, allow_remote: bool, as_json: bool) -> int:
+    from geounet.io.describe import describe
+    from geounet.io.scene import open_scene
+
+    with open_scene(target, bands=bands, nodata=nodata, allow_remote=allow_remote) as scene:
+        seen = describe(scene)
+    if as_json:
+        show.json_line("scene", **asdict(seen))
+        return 0
+    unit = "" if seen.crs is None else " CRS units"
+    ground = "" if seen.gsd is None else f" ({seen.gsd:.4g} m on the ground)"
+    click.echo(f"{seen.name}: {seen.width} × {seen.height} px, {seen.driver}, {seen.dtype}")
+    show.table(
+        [
+            ("bands", ", ".join(seen.bands)),
+            ("nodata", "none declared" if seen.nodata is None else f"{seen.nodata:g}"),
+            ("masks", ", ".join(seen.masks) or "none"),
+            ("CRS", seen.crs or "none: results will be in pixel coordinates"),
+            ("resolution", f"{seen.resolution[0]:.6g} × {seen.resolution[1]:.6g}{unit}{ground}"),
+            ("blocks", f"{seen.block_shape[1]} × {seen.block_shape[0]} px"),
+            ("overviews", ", ".join(str(n) for n in seen.overviews) or "none"),
+            ("stored", show.size(seen.stored_bytes) if seen.stored_bytes else "remote"),
+        ]
+    )
+    for warning in seen.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return 0
+
+
+def show_model(target: str, *, allow_pickle: bool, as_json: bool) -> int:
+    """Print a model's card."""
+    from geounet.model.package import load_model
+
+    package = load_model(target, allow_pickle=allow_pickle)
+    spec = package.spec
+    if as_json:
+        show.json_line("model", digest=package.digest, **asdict(spec))
+        return 0
+    click.echo(f"{spec.name} {spec.version}: {spec.description}")
+    graph = " + ONNX graph" if package.graph is not None and package.weights is not None else ""
+    show.table(
+        [
+            ("architecture", f"{spec.architecture}{graph} {dict(spec.hyperparameters) or ''}"),
+            ("bands", ", ".join(f"{b.name} ({b.mean:.4g} ± {b.std:.4g})" for b in spec.bands) + f", {spec.dtype}"),
+            *(
+                (f"head {head.name}", f"{head.kind}: {', '.join(c.name for c in head.classes)}")
+                for head in spec.heads
+            ),
+            ("tile", f"{spec.tile} px, overlap {spec.overlap} px, sides must be multiples of {spec.divisor}"),
+            ("resolution", _resolution(spec)),
+            ("licence", spec.license or "not said"),
+            ("digest", package.digest),
+        ]
+    )
+    for name, value in spec.provenance.items():
+        click.echo(f"  {name}: {value}")
+    return 0
+
+
+def _resolution(spec: Any) -> str:
+    if spec.gsd is None:
+        return "not said"
+    known = f", known to work from {spec.gsd_range[0]:g} to {spec.gsd_range[1]:g} m" if spec.gsd_range else ""
+    return f"{spec.gsd:g} m{known}"

@@ -1,0 +1,92 @@
+"""``geounet plan``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from geounet.cli import show
+from geounet.cli.options import output_options, run_options
+
+
+@click.command(short_help="Say what infer would run, and what it would cost.")
+@click.argument("scenes", nargs=-1, required=True, metavar="SCENE [SCENE …]")
+@run_options
+@output_options
+def plan(scenes: tuple[str, ...], config: str | None, **given: Any) -> int:
+    """Say what geounet infer would do with the same options, and what it would cost. Touches nothing.
+
+    What cannot work is refused here already, with the remedy. The time is measured on a few tiles.
+    """
+    from geounet.config import build_options, load_config
+
+    as_json = given.pop("as_json")
+    given.pop("quiet")
+    options = build_options(load_config(config) if config else {}, given)
+    return show_plans([list(scenes)] if options.stack else [[scene] for scene in scenes], options, as_json=as_json)
+
+
+def show_plans(groups: Sequence[Sequence[str]], options: Any, *, as_json: bool) -> int:
+    """Print a plan for every scene."""
+    from geounet.run.forecast import forecast_seconds
+    from geounet.run.pipeline import plan_scene
+
+    for paths in groups:
+        laid_out = plan_scene(paths, options, several=len(groups) > 1)
+        _show(laid_out, forecast_seconds(laid_out), as_json=as_json)
+    return 0
+
+
+def _show(plan: Any, seconds: float, *, as_json: bool) -> None:
+    costs, spec = plan.costs, plan.package.spec
+    if as_json:
+        show.json_line(
+            "plan",
+            scene=plan.scene_name,
+            width=plan.geobox.width,
+            height=plan.geobox.height,
+            model=spec.name,
+            engine=plan.engine,
+            device=plan.request.device,
+            threads=plan.request.threads,
+            workers=plan.workers,
+            tile=plan.lattice.tile,
+            overlap=plan.lattice.rows.overlap,
+            tiles=costs.tiles,
+            tiles_computed=costs.tiles_computed,
+            recompute_factor=round(costs.recompute_factor, 4),
+            blocks=len(plan.partition),
+            block=[plan.partition.block_height, plan.partition.block_width],
+            memory=costs.memory,
+            scratch=costs.scratch,
+            seconds=round(seconds, 1),
+            output=plan.output,
+            warnings=plan.warnings,
+        )
+        return
+    for warning in plan.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"{plan.scene_name}: {plan.geobox.width} × {plan.geobox.height} px, {plan.dtype}")
+    show.table(_rows(plan, seconds))
+
+
+def _rows(plan: Any, seconds: float) -> list[tuple[str, str]]:
+    costs, spec, request, blocks = plan.costs, plan.package.spec, plan.request, plan.partition
+    heads = ", ".join(f"{head.name} ({len(head.classes)} classes)" for head in spec.heads)
+    overlap = plan.lattice.rows.overlap
+    return [
+        ("model", f"{spec.name} {spec.version}: {heads}"),
+        (
+            "engine",
+            f"{plan.engine} on {request.device}, {request.threads} tiles at a time × {plan.workers} processes",
+        ),
+        ("tiles", f"{costs.tiles:,} of {plan.lattice.tile} px, overlap {overlap} px"),
+        ("blocks", f"{len(blocks):,} of up to {blocks.block_width} × {blocks.block_height} px"),
+        ("computed", f"{costs.tiles_computed:,} tiles ({costs.recompute_factor:.3f} × the lattice)"),
+        ("memory", f"{show.size(costs.memory)} per process for blocks, besides libraries and network"),
+        ("scratch", f"at most {show.size(costs.scratch)} in {plan.output}"),
+        ("time", f"about {show.duration(seconds)} (measured on a few tiles)"),
+        ("results", str(plan.output)),
+    ]
