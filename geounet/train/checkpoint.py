@@ -36,7 +36,8 @@ def load(path: Path, *, digest: str) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a broken file
-        raise ConfigError(f"checkpoint {path} cannot be read ({error}); remove it or train afresh") from error
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"checkpoint {path} cannot be read ({reason}); remove it or train afresh") from error
     if state.get("format") != FORMAT or state.get("digest") != digest:
         raise ConfigError(
             f"checkpoint {path} belongs to another training file or data; "

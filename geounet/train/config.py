@@ -214,6 +214,8 @@ class TrainConfig(Section):
             raise ValueError(
                 f"crop {self.data.crop} and tile {self.schedule.tile}; expected multiples of {self.network.divisor}"
             )
+        if self.schedule.overlap >= self.schedule.tile:
+            raise ValueError(f"overlap {self.schedule.overlap}; expected less than the tile, {self.schedule.tile}")
         return self
 
     @property

@@ -17,6 +17,7 @@ import geounet
 from geounet.errors import ConfigError, MissingExtraError
 from geounet.model import package
 from geounet.model.export import export_graph
+from geounet.model.host import keep_freed_memory
 from geounet.model.networks import build_network, state_arrays
 from geounet.model.spec import Head, InputBand, LabelClass, ModelSpec
 from geounet.train import checkpoint
@@ -36,19 +37,24 @@ def train(
     *,
     fresh: bool = False,
     device: str | None = None,
+    threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Path:
     """Train what a file describes; returns the folder of the finished model package, ``<output>/<name>``.
 
     A training that was stopped goes on where its last checkpoint in ``output`` was taken, unless ``fresh``.
-    ``device`` is a torch device, by default the first GPU or else the CPU. ``progress`` is told every 25 steps
-    and after each validation.
+    ``device`` is a torch device, by default the first GPU or else the CPU. ``threads`` are those of torch's
+    kernels; fewer than there are cores is faster where others compute too, for the threads of one kernel wait for
+    the slowest. ``progress`` is told every 25 steps and after each validation.
 
     Raises ConfigError, SceneError and ModelError before the first step, WorkError where the loss is no number or
     a checkpoint cannot be written, Interrupted on Ctrl-C or SIGTERM.
     """
     file, folder = Path(config_path), Path(output)
     config = load_config(file)
+    keep_freed_memory()
+    if threads is not None:
+        torch.set_num_threads(threads)
     scenes = load_scenes(config, root=file.parent / config.data.root, cache=folder / "cache")
     learned, held = split(scenes, config)
     spec = make_spec(config, learned)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geounet.errors import SceneError
+from geounet.errors import SceneError, WorkError
 from geounet.model.spec import NODATA
 from geounet.train.config import SceneConfig, TrainConfig
 
@@ -86,8 +86,7 @@ def load_scene(
     image_file, label_file = cache / f"{key[:24]}.image.npy", cache / f"{key[:24]}.labels.npy"
     if not label_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        partial = _decode_images(config.name, images, bands, image_file)
-        _decode_labels(config.name, labels, table, partial, label_file)
+        _decode(config.name, images, labels, bands=bands, table=table, files=(image_file, label_file))
     return TrainScene(
         name=config.name,
         group=config.group,
@@ -168,6 +167,27 @@ def _strips(part: Part) -> Iterator[tuple[Any, Any, slice]]:
         for top in range(0, part.height, STRIP):
             rows = min(STRIP, part.height - top)
             yield dataset, Window(0, top, part.width, rows), slice(top, top + rows)
+
+
+def _decode(
+    name: str,
+    images: Sequence[Part],
+    labels: Sequence[Part],
+    *,
+    bands: int,
+    table: LabelTable,
+    files: tuple[Path, Path],
+) -> None:
+    """Both arrays, the labels last: where they are, the scene is whole."""
+    from rasterio.errors import RasterioError
+
+    try:
+        partial = _decode_images(name, images, bands, files[0])
+        _decode_labels(name, labels, table, partial, files[1])
+    except RasterioError as error:
+        raise SceneError(f"scene {name!r} cannot be decoded: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise WorkError(f"scene {name!r} cannot be stored in {files[0].parent}: {error}") from error
 
 
 def _decode_images(name: str, parts: Sequence[Part], bands: int, file: Path) -> dict[tuple[int, int], Any]:

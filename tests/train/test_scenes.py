@@ -97,6 +97,10 @@ def test_what_is_wrong_with_labels_is_named_with_counts(tmp_path: Path, labels: 
         load(tmp_path, VALUES, labels="small.tif")
     with pytest.raises(SceneError, match="has 1 bands; expected 3"):
         load(tmp_path, VALUES, image="values.tif", labels="values.tif")
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes((tmp_path / "scene.tif").read_bytes()[:6000])
+    with pytest.raises(SceneError, match=r"scene 's' cannot be decoded|broken\.tif cannot be read"):
+        load(tmp_path, TABLE, image="broken.tif", labels="small.tif".replace("small", "scene"))
     assert not list((tmp_path / "cache").glob("*.labels.npy"))
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import torch
 from geounet.errors import ConfigError, Interrupted, SceneError, WorkError
 from geounet.model.networks import load_network, read_weights
 from geounet.model.package import load_model
-from geounet.train import Progress, loop, train
+from geounet.train import Progress, checkpoint, loop, train
 from geounet.train.config import load_config
 from geounet.train.recipe import load_scenes
 from geounet.train.validate import predict
@@ -155,3 +156,25 @@ def test_sides_of_a_split_are_checked(tiny: Write, tmp_path: Path) -> None:
     file = tiny(data={"scenes": [{**scenes[0], "image": "absent.tif"}], "crop": 32})
     with pytest.raises(SceneError, match=r"absent\.tif cannot be read"):
         train(file, tmp_path / "out")
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / loop.LAST
+    checkpoint.save(file, {"step": 1}, digest="d")
+
+    def full(state: object, stream: BinaryIO) -> None:
+        stream.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(WorkError, match=r"cannot be written: .*No space left on device; the one before it is kept"):
+        checkpoint.save(file, {"step": 2}, digest="d")
+    assert [path.name for path in tmp_path.iterdir()] == [loop.LAST]
+    before = checkpoint.load(file, digest="d")
+    assert before is not None
+    assert before["step"] == 1
+    file.write_bytes(b"PK\x03\x04 broken")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        checkpoint.load(file, digest="d")
