@@ -1,0 +1,48 @@
+# Everything a fresh machine needs: each target makes .venv first, from pyproject.toml and constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test test-slow lint bench format clean
+
+help:
+	@echo "make demo       a sample scene, the default model, maps to look at"
+	@echo "make test       the tests"
+	@echo "make test-slow  the tests that take minutes"
+	@echo "make lint       format, lint and types"
+	@echo "make bench      the benchmarks of docs/benchmarks.md"
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(READY)
+
+demo: $(READY)
+	@mkdir -p demo
+	@test -f demo/town.tif || $(BIN)/geounet sample demo/town.tif
+	@$(BIN)/geounet infer demo/town.tif --min-area 10 --overwrite
+	@echo
+	@echo "Look at demo/town_geounet/report.html in a browser, or demo/town_geounet/preview.png."
+	@echo "Open landuse.tif and landuse.geojson there in QGIS; the truth lies beside demo/town.tif."
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
