@@ -81,8 +81,7 @@ class GeoJsonWriter:
         odd = odd_shapes(flat, geographic=bool(ground.crs.is_geographic))
         if not odd.any():
             return flat
-        a, b, _, d, e, _ = ground.geobox.transform
-        return merge(flat, cut_shapes(shapes.take(odd), ground, interior_left=a * e - b * d > 0), odd)
+        return merge(flat, cut_shapes(shapes.take(odd), ground), odd)
 
     def _is_tiny(self) -> bool:
         gsd = None if self._ground.geodetic is None else self._ground.geobox.gsd()

@@ -85,6 +85,12 @@ class Ground:
             lon = lon + 360.0 * np.round((xy[:, 0] * unit - lon) / 360.0)
         return np.stack([lon, lat], axis=1)
 
+    def from_lonlat(self, lonlat: FloatArray) -> FloatArray:
+        """``(n, 2)`` CRS coordinates of what `lonlat` gives; inf where the map ends."""
+        to_target = self._to_wgs84 if self.is_earth else self._to_own
+        x, y = to_target.transform(lonlat[:, 0], lonlat[:, 1], direction="INVERSE")
+        return np.stack([x, y], axis=1)
+
     def areas(self, shapes: Shapes, lonlat: FloatArray | None = None) -> FloatArray:
         """``(n,)`` areas of shapes in CRS coordinates: m² on the CRS's ellipsoid, of what the pixels cover.
 
@@ -101,7 +107,7 @@ class Ground:
         geographic = bool(self.crs.is_geographic)
         xy = shapes.xy
         if not geographic:
-            xy, ring_starts = densify(xy, ring_starts, self._longest_edge)
+            xy, ring_starts = densify(xy, ring_starts, self.longest_edge)
         if lonlat is None or not self._is_wgs84 or xy.shape != lonlat.shape:
             lon, lat = self._to_own.transform(xy[:, 0], xy[:, 1])
             if geographic:
@@ -125,8 +131,8 @@ class Ground:
         return float(self.crs.axis_info[0].unit_conversion_factor) if self.crs and self.crs.axis_info else 1.0
 
     @cached_property
-    def _longest_edge(self) -> float:
-        """In CRS units; also short against the raster, which may show the whole globe in ten pixels."""
+    def longest_edge(self) -> float:
+        """CRS units in which the map may be taken as flat; also short against the raster, which may show the whole globe in ten pixels."""
         pixels = min(_LONGEST_EDGE, max(self.geobox.width, self.geobox.height) / 16)
         return pixels * min(self.geobox.pixel_size)
 

@@ -19,7 +19,7 @@ from geounet.io import access
 from geounet.io.nodata import either
 from geounet.io.raster import Raster
 from geounet.model.spec import Head
-from geounet.vector.sweep import OUTSIDE
+from geounet.vector.runs import OUTSIDE
 
 _TAG = re.compile(r"^CLASS_(-?\d+)$")
 _COLOUR = re.compile(r"\s+(#[0-9a-fA-F]{6})$")

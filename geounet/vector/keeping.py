@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from geounet.vector.sweep import N_COMPONENTS, N_DEAD, N_VERTICES, OPEN, find
+from geounet.vector.runs import find
+from geounet.vector.sweep import N_COMPONENTS, N_DEAD, N_VERTICES, OPEN
 
 
 @njit(cache=True, nogil=True)
-def finished_roots(run_ids: Any, n_runs: int, parent: Any, counts: Any) -> Any:
-    """Root numbers, ascending, of the components without a pixel in the last row."""
+def finished_roots(row: Any, parent: Any, counts: Any) -> Any:
+    """Numbers, ascending, of the components without a pixel in the last row."""
     n = counts[N_COMPONENTS]
     alive = np.zeros(n, np.bool_)
-    for k in range(n_runs):
-        if run_ids[k] >= 0:
-            alive[find(parent, run_ids[k])] = True
+    for k in range(row.count[0]):
+        if row.ids[k] >= 0:
+            alive[find(parent, row.ids[k])] = True
     out = np.empty(n, np.int32)
     m = 0
     for i in range(n):
@@ -32,53 +33,39 @@ def finished_roots(run_ids: Any, n_runs: int, parent: Any, counts: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def forget_components(
-    run_ids: Any,
-    n_runs: int,
-    parent: Any,
-    first: Any,
-    label: Any,
-    start_vertex: Any,
-    sums: Any,
-    head: Any,
-    tail: Any,
-    counts: Any,
-) -> None:
+def forget_components(row: Any, components: Any, counts: Any) -> None:
     """Renumber the components of the last row as 0, 1, … in their order, and forget the others."""
+    parent = components.parent
     n = counts[N_COMPONENTS]
     number = np.full(n, -1, np.int32)
-    for k in range(n_runs):
-        if run_ids[k] >= 0:
-            run_ids[k] = find(parent, run_ids[k])
-            number[run_ids[k]] = 0
+    for k in range(row.count[0]):
+        if row.ids[k] >= 0:
+            row.ids[k] = find(parent, row.ids[k])
+            number[row.ids[k]] = 0
     kept = 0
     for i in range(n):
         if number[i] < 0:
             continue
         number[i] = kept
-        first[kept] = first[i]
-        label[kept] = label[i]
-        start_vertex[kept] = start_vertex[i]
-        sums[kept] = sums[i]
-        head[kept] = head[i]
-        tail[kept] = tail[i]
+        components.first[kept] = components.first[i]
+        components.label[kept] = components.label[i]
+        components.start_vertex[kept] = components.start_vertex[i]
+        components.sums[kept] = components.sums[i]
+        components.head[kept] = components.head[i]
+        components.tail[kept] = components.tail[i]
         kept += 1
-    for k in range(n_runs):
-        if run_ids[k] >= 0:
-            run_ids[k] = number[run_ids[k]]
+    for k in range(row.count[0]):
+        if row.ids[k] >= 0:
+            row.ids[k] = number[row.ids[k]]
     for i in range(kept):
         parent[i] = i
     counts[N_COMPONENTS] = kept
 
 
 @njit(cache=True, nogil=True)
-def forget_vertices(
-    xy: Any, link: Any, flags: Any, aux: Any, up: Any, start_vertex: Any, head: Any, tail: Any, counts: Any
-) -> None:
-    """Give back the vertices that no unfinished component needs; the rest keep their order.
-
-    A vertex is done when all its edges were walked from it.
-    """
+def forget_vertices(vertices: Any, up: Any, components: Any, counts: Any) -> None:
+    """Give back the vertices that no unfinished component needs; the rest keep their order."""
+    xy, link, flags, aux = vertices.xy, vertices.link, vertices.flags, vertices.aux
     size = counts[N_VERTICES]
     moved = np.empty(size, np.int32)
     kept = 0
@@ -102,9 +89,9 @@ def forget_vertices(
         if up[x] >= 0:
             up[x] = moved[up[x]]
     for k in range(counts[N_COMPONENTS]):
-        if head[k] >= 0:
-            head[k] = moved[head[k]]
-            tail[k] = moved[tail[k]]
-        start_vertex[k] = moved[start_vertex[k]]
+        if components.head[k] >= 0:
+            components.head[k] = moved[components.head[k]]
+            components.tail[k] = moved[components.tail[k]]
+        components.start_vertex[k] = moved[components.start_vertex[k]]
     counts[N_VERTICES] = kept
     counts[N_DEAD] = 0

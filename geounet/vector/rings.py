@@ -37,9 +37,7 @@ def _crossing(link: Any, v: int) -> bool:
 def _walk(
     v0: int,
     d0: int,
-    link: Any,
-    flags: Any,
-    aux: Any,
+    vertices: Any,
     counts: Any,
     stack: Any,
     path: Any,
@@ -48,6 +46,7 @@ def _walk(
     n_rings: int,
 ) -> tuple[Any, Any, int, Any, int, int]:
     """Walk one ring from vertex ``v0`` in direction ``d0`` and append it to ``path``, loops after it."""
+    link, flags, aux = vertices.link, vertices.flags, vertices.aux
     top = 0
     loops = np.empty(16, stack.dtype)
     loop_lengths = np.empty(4, lengths.dtype)
@@ -99,9 +98,7 @@ def _walk(
 
 
 @njit(cache=True, nogil=True)
-def walk(
-    finished: Any, xy: Any, link: Any, flags: Any, aux: Any, start_vertex: Any, head: Any, counts: Any
-) -> tuple[Any, Any, Any, Any]:
+def walk(finished: Any, vertices: Any, components: Any, counts: Any) -> tuple[Any, Any, Any, Any]:
     """The rings of the components ``finished`` (root numbers, ascending).
 
     Returns corners ``(n, 2)`` int32 as (column, row), rings not closed; the number of corners of each ring;
@@ -119,29 +116,29 @@ def walk(
         before = n_rings
         # the list of hole corners shares ``aux`` with the walk: vertices of a hole corner are no crossings
         n_corners = 0
-        v = head[root]
+        v = components.head[root]
         while v >= 0:
             n_corners += 1
-            v = aux[v]
+            v = vertices.aux[v]
         corners = np.empty(n_corners, np.int32)
-        v = head[root]
+        v = components.head[root]
         for k in range(n_corners):
             corners[k] = v
-            v = aux[v]
+            v = vertices.aux[v]
         corners.sort()
         stack, path, n_path, lengths, n_rings, touches = _walk(
-            start_vertex[root], EAST, link, flags, aux, counts, stack, path, n_path, lengths, n_rings
+            components.start_vertex[root], EAST, vertices, counts, stack, path, n_path, lengths, n_rings
         )
         for k in range(n_corners):
-            if not flags[corners[k]] & (1 << SOUTH):
+            if not vertices.flags[corners[k]] & (1 << SOUTH):
                 stack, path, n_path, lengths, n_rings, touched = _walk(
-                    corners[k], SOUTH, link, flags, aux, counts, stack, path, n_path, lengths, n_rings
+                    corners[k], SOUTH, vertices, counts, stack, path, n_path, lengths, n_rings
                 )
                 touches |= touched
         ring_counts[i] = n_rings - before
         touching[i] = touches != 0
     coords = np.empty((n_path, 2), np.int32)
     for k in range(n_path):
-        coords[k, 0] = xy[path[k], 0]
-        coords[k, 1] = xy[path[k], 1]
+        coords[k, 0] = vertices.xy[path[k], 0]
+        coords[k, 1] = vertices.xy[path[k], 1]
     return coords, lengths[:n_rings].copy(), ring_counts, touching

@@ -10,15 +10,17 @@ Sorted by identity, what comes out does not depend on how the rows were divided.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geounet.vector.keeping import finished_roots, forget_components, forget_vertices
-from geounet.vector.polygons import Polygons, join
+from geounet.vector.polygons import Polygons, in_order, join
 from geounet.vector.rings import walk
-from geounet.vector.sweep import N_COMPONENTS, N_DEAD, N_VERTICES, OUTSIDE, sweep
+from geounet.vector.runs import OUTSIDE, new_marks, new_row
+from geounet.vector.sweep import N_COMPONENTS, N_DEAD, N_VERTICES, Components, Vertices, sweep
 
 _NO_LUT = np.zeros(0, np.int32)
 _NO_BYTES = np.zeros((0, 0), np.uint8)
@@ -40,29 +42,26 @@ class Tracer:
         """Rows taken so far."""
         self._lut = _NO_LUT if lut is None else np.ascontiguousarray(lut, np.int32)
         self._rows_dtype = np.dtype(np.int32 if lut is None else np.uint8)
-        self._above = np.full(width + 2, OUTSIDE, np.int32)
-        self._runs = np.full(width + 2, width, np.int32)
-        self._run_ids = np.full(width + 2, -1, np.int32)
-        self._n_runs = 0
+        self._above, self._below = new_row(width), new_row(width)
+        self._marks = new_marks(width)
         self._up = np.full(width + 1, -1, np.int32)
         self._counts = np.zeros(3, np.int64)
-        self._vertices: dict[str, NDArray[Any]] = {
-            "xy": np.empty((0, 2), np.int32),
-            "link": np.empty((0, 4), np.int32),
-            "flags": np.empty(0, np.uint8),
-            "aux": np.empty(0, np.int32),
-        }
-        self._components: dict[str, NDArray[Any]] = {
-            "parent": np.empty(0, np.int32),
-            "first": np.empty(0, np.int64),
-            "label": np.empty(0, np.int32),
-            "start_vertex": np.empty(0, np.int32),
-            "sums": np.empty((0, 3), np.int64),
-            "head": np.empty(0, np.int32),
-            "tail": np.empty(0, np.int32),
-        }
-        self._grow(self._vertices, 0, 4 * (width + 1))
-        self._grow(self._components, 0, 4 * width)
+        self._vertices = Vertices(
+            xy=np.empty((0, 2), np.int32),
+            link=np.empty((0, 4), np.int32),
+            flags=np.empty(0, np.uint8),
+            aux=np.empty(0, np.int32),
+        )
+        self._components = Components(
+            parent=np.empty(0, np.int32),
+            first=np.empty(0, np.int64),
+            label=np.empty(0, np.int32),
+            start_vertex=np.empty(0, np.int32),
+            sums=np.empty((0, 3), np.int64),
+            head=np.empty(0, np.int32),
+            tail=np.empty(0, np.int32),
+        )
+        self._make_room()
 
     def feed(
         self,
@@ -97,48 +96,40 @@ class Tracer:
         shut = _NO_BOOLS if outside is None else np.ascontiguousarray(outside)
         done = 0
         while done < rows.shape[0]:
-            taken, self._n_runs = sweep(
+            taken = sweep(
                 rows[done:],
                 conf[done:],
                 shut[done:],
                 self._lut,
                 self.row,
                 self._above,
-                self._runs,
-                self._run_ids,
-                self._n_runs,
+                self._below,
+                self._marks,
                 self._up,
-                *self._vertices.values(),
-                *self._components.values(),
+                self._vertices,
+                self._components,
                 self._counts,
             )
             done += taken
             self.row += taken
             if done < rows.shape[0]:
-                self._grow(self._vertices, int(self._counts[N_VERTICES]), 4 * (self.width + 1))
-                self._grow(self._components, int(self._counts[N_COMPONENTS]), 4 * self.width)
+                self._make_room()
 
-    @staticmethod
-    def _grow(arrays: dict[str, NDArray[Any]], used: int, spare: int) -> None:
-        """Make room for ``spare`` entries after ``used``, at least doubling where there is none."""
-        size = next(iter(arrays.values())).shape[0]
-        if size - used >= spare:
-            return
-        for name, old in arrays.items():
-            new = np.empty((max(2 * size, used + spare), *old.shape[1:]), old.dtype)
-            new[:used] = old[:used]
-            arrays[name] = new
+    def _make_room(self) -> None:
+        """Room for some more rows, however ragged."""
+        self._vertices = Vertices(*_grown(self._vertices, int(self._counts[N_VERTICES]), 4 * (self.width + 1)))
+        self._components = Components(
+            *_grown(self._components, int(self._counts[N_COMPONENTS]), 4 * self.width)
+        )
 
     def _emit(self) -> Polygons:
-        vertices, components = self._vertices, self._components
-        roots = finished_roots(self._run_ids, self._n_runs, components["parent"], self._counts)
-        corners, corner_counts, ring_counts, touches = walk(
-            roots, *vertices.values(), components["start_vertex"], components["head"], self._counts
-        )
-        sums = components["sums"][roots]
+        components = self._components
+        roots = finished_roots(self._above, components.parent, self._counts)
+        corners, corner_counts, ring_counts, touches = walk(roots, self._vertices, components, self._counts)
+        sums = components.sums[roots]
         out = Polygons(
-            identity=components["first"][roots],
-            label=components["label"][roots],
+            identity=components.first[roots],
+            label=components.label[roots],
             pixels=sums[:, 0],
             confidence_sum=sums[:, 1],
             confidence_count=sums[:, 2],
@@ -147,17 +138,21 @@ class Tracer:
             corner_counts=corner_counts,
             corners=corners,
         )
-        forget_components(self._run_ids, self._n_runs, *components.values(), self._counts)
+        forget_components(self._above, components, self._counts)
         if 2 * self._counts[N_DEAD] > self._counts[N_VERTICES]:
-            forget_vertices(
-                *vertices.values(),
-                self._up,
-                components["start_vertex"],
-                components["head"],
-                components["tail"],
-                self._counts,
-            )
+            forget_vertices(self._vertices, self._up, components, self._counts)
         return out
+
+
+def _grown(arrays: Iterable[NDArray[Any]], used: int, spare: int) -> Iterator[NDArray[Any]]:
+    """The arrays with room for ``spare`` entries after ``used``, at least doubled where there was none."""
+    for old in arrays:
+        if old.shape[0] - used >= spare:
+            yield old
+            continue
+        new = np.empty((max(2 * old.shape[0], used + spare), *old.shape[1:]), old.dtype)
+        new[:used] = old[:used]
+        yield new
 
 
 def trace(
@@ -172,8 +167,6 @@ def trace(
 
     ``rows_at_once`` divides the work into strips, as a long raster needs it; the result is the same.
     """
-    from geounet.vector.polygons import in_order
-
     height, width = labels.shape
     step = rows_at_once or height
     tracer = Tracer(width=width, lut=lut)
