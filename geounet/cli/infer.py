@@ -49,7 +49,7 @@ def _infer_one(paths: Sequence[str], options: Any, several: bool, *, as_json: bo
     from geounet.cli.progress import BarProgress, choose_progress
     from geounet.run.pipeline import infer_scene
 
-    progress = choose_progress(as_json=as_json, quiet=quiet, device=options.device)
+    progress = choose_progress(as_json=as_json, quiet=quiet)
     try:
         run = infer_scene(paths, options, progress=progress, several=several)
     except Interrupted:

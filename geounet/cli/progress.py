@@ -16,25 +16,29 @@ from geounet.run.progress import Progress
 _LOG_EVERY = 10.0  # seconds between lines of a log
 
 
-def choose_progress(*, as_json: bool, quiet: bool, device: str) -> Progress:
+def choose_progress(*, as_json: bool, quiet: bool) -> Progress:
     """The progress that suits where the output goes."""
     if as_json:
-        return JsonProgress(device)
+        return JsonProgress()
     if quiet:
         return Progress()
-    return BarProgress(device) if sys.stderr.isatty() else LogProgress(device)
+    return BarProgress() if sys.stderr.isatty() else LogProgress()
 
 
 class CountingProgress(Progress):
     """Knows the stage, what is done, how fast it goes and how much memory the processes hold."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
+    def __init__(self) -> None:
+        self._device = "cpu"
         self._lock = threading.Lock()
         self._process = psutil.Process()
         self.stage, self.unit = "", ""
         self.total, self.done, self.pixels_per_step = 0, 0, 0.0
         self.started = time.monotonic()
+
+    def device(self, name: str) -> None:
+        """Shown from now on."""
+        self._device = name
 
     def start(self, stage: str, *, total: int, unit: str, pixels_per_step: float = 0.0, note: str = "") -> None:
         """Count from zero; the note is shown at once."""
@@ -104,8 +108,11 @@ class LogProgress(CountingProgress):
         if not force and time.monotonic() - self._told < _LOG_EVERY:
             return
         self._told = time.monotonic()
+        if note == "" and not self.done:  # the beginning of a stage is no news, unless there is something to say
+            return
         facts = self.facts()
-        parts = [f"{self.stage} {min(self.done, self.total)}/{self.total} {self.unit}"]
+        of = f" {self.unit}" if self.unit != self.stage else ""
+        parts = [f"{self.stage} {min(self.done, self.total)}/{self.total}{of}"]
         if self.done and self.pixels_per_step:
             parts.append(f"{self.mpx_per_second:.2f} Mpx/s")
         if note == "done":
@@ -141,8 +148,8 @@ class JsonProgress(CountingProgress):
 class BarProgress(CountingProgress):
     """A bar with tiles, speed, time left, device and memory."""
 
-    def __init__(self, device: str) -> None:
-        super().__init__(device)
+    def __init__(self) -> None:
+        super().__init__()
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
@@ -161,7 +168,7 @@ class BarProgress(CountingProgress):
         )
         self._task: Any = None
         self._measured = 0.0
-        self._state = device
+        self._state = ""
 
     def show(self, note: str, *, force: bool = False) -> None:
         """Move the bar; memory is looked up once a second."""

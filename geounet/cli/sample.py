@@ -23,7 +23,7 @@ def sample(output: str, size: int, seed: int, overwrite: bool, quiet: bool) -> i
     from geounet.cli.progress import BarProgress, choose_progress
     from geounet.sample import write_sample
 
-    progress = choose_progress(as_json=False, quiet=quiet, device="cpu")
+    progress = choose_progress(as_json=False, quiet=quiet)
     done = 0
 
     def on_strips(strips: int, total: int) -> None:

@@ -33,7 +33,7 @@ def vectorize(labels: str, formats: str | None, as_json: bool, quiet: bool, **gi
     from geounet.run.vectorize import vectorize as run_vectorize
 
     names = formats.split(",") if formats else [_format_of(given["output"], SUFFIXES)]
-    progress = choose_progress(as_json=as_json, quiet=quiet, device="cpu")
+    progress = choose_progress(as_json=as_json, quiet=quiet)
     done = 0
 
     def on_rows(rows: int, total: int) -> None:

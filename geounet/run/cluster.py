@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import distributed
@@ -254,8 +254,15 @@ def runner_of(work: Work) -> BlockRunner:
         if work.key not in _runners:
             for key in list(_runners):
                 _runners.pop(key).close()
-            _runners[work.key] = BlockRunner(work)
+            _runners[work.key] = BlockRunner(_on_this_worker(work))
         return _runners[work.key]
+
+
+def _on_this_worker(work: Work) -> Work:
+    """The work with this worker's own number of threads, where that was left to it; it changes no pixel."""
+    if not work.threads_of_worker:
+        return work
+    return replace(work, request=replace(work.request, threads=get_worker().state.nthreads))
 
 
 def stop_runner(key: str) -> None:

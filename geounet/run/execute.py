@@ -45,6 +45,9 @@ def _start_progress(context: RunContext, missing: Sequence[int]) -> None:
     plan = context.plan
     share = len(missing) / len(plan.partition)
     note = f"going on: {context.resumed} of {len(plan.partition)} blocks were finished" if context.resumed else ""
+    context.progress.device(
+        f"{plan.engine} {plan.request.device}" if plan.engine == "onnx" else plan.request.device
+    )
     context.progress.start(
         "tiles",
         total=max(1, round(plan.costs.tiles_computed * share)),
@@ -88,6 +91,7 @@ def work_of(context: RunContext) -> Work:
         allow_pickle=options.allow_pickle,
         spec=plan.package.spec,
         request=plan.request,
+        threads_of_worker=options.scheduler is not None and options.threads is None,
         lattice=plan.lattice,
         partition=plan.partition,
         aoi=str(options.aoi.absolute()) if options.aoi else None,

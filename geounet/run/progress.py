@@ -12,6 +12,9 @@ class Progress:
     def start(self, stage: str, *, total: int, unit: str, pixels_per_step: float = 0.0, note: str = "") -> None:
         """A stage of ``total`` steps begins; each step stands for ``pixels_per_step`` scene pixels."""
 
+    def device(self, name: str) -> None:
+        """What the network runs on, once that is known."""
+
     def advance(self, steps: int = 1) -> None:
         """Steps of the current stage are done."""
 

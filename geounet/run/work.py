@@ -26,6 +26,8 @@ class Work:
     request: EngineRequest
     lattice: Lattice
     partition: Partition
+    threads_of_worker: bool
+    """Compute as many tiles at a time as the Dask worker has threads, rather than ``request.threads``."""
     aoi: str | None
     """Path of the vector file that limits the run."""
     parts: str
