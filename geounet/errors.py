@@ -48,7 +48,11 @@ class BusyError(RequestError):
 class MissingExtraError(RequestError):
     """An optional library is not installed."""
 
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+        return type(self), self._arguments  # errors travel between processes
+
     def __init__(self, library: str, extra: str, purpose: str) -> None:
+        self._arguments = (library, extra, purpose)
         super().__init__(f"{purpose} needs {library}, which is not installed; run: pip install 'geounet[{extra}]'")
 
 

@@ -7,52 +7,71 @@ their order alone, so a canvas that one block hands to the block below equals th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geounet.model.spec import NODATA, Head, ModelSpec
+from geounet.model.spec import Head, ModelSpec
+
+RowSink = Callable[[int, NDArray[np.uint8]], None]
 
 CONFIDENCE_SCALE = 250
 """A confidence raster holds probability × 250, rounded; nodata is 255."""
 
+THRESHOLD_SLACK = 1e-6
+"""Blend weights sum to 1 within this: a probability at a mask's threshold must not fall below it by rounding."""
+
 _CHUNK = 32  # rows that are worked on at once, so that temporaries stay in the processor's cache
 
 
-class Canvas:
-    """Sums of weighted probabilities ``(channels, rows, width)`` in host memory.
+class RollingCanvas(ABC):
+    """Rows that are not finished yet; ``top`` is the scene row of the first of them.
 
-    Rows and columns are canvas pixels: row 0 is the first row that has not left yet.
+    Columns are canvas pixels. ``on_rows(top, bands)`` receives finished rows as a part stores them,
+    ``(2 * heads, rows, width)`` uint8, before nodata is put in.
     """
 
-    def __init__(self, *, channels: int, tile: int, width: int) -> None:
-        self._sums = np.zeros((channels, tile, width), np.float32)
+    def __init__(self, *, top: int, on_rows: RowSink) -> None:
+        self.top = top
+        self.on_rows = on_rows
 
-    def add(self, weighted: NDArray[np.float32], *, row: int, col: int) -> None:
-        """Add a tile's weighted probabilities ``(channels, tile, tile)`` with its corner at ``(row, col)``.
+    def advance(self, row: int) -> None:
+        """No tile to come touches rows above ``row``: they leave the canvas."""
+        if row > self.top:
+            top, self.top = self.top, row
+            self.on_rows(top, self._finish(row - top))
 
-        What lies beyond the canvas to the left or right belongs to other blocks and is left out.
+    @abstractmethod
+    def _finish(self, count: int) -> NDArray[np.uint8]:
+        """Decide the first ``count`` rows and take them off."""
+
+
+class HostCanvas(RollingCanvas):
+    """Sums of weighted probabilities ``(channels, rows, width)`` in host memory."""
+
+    def __init__(self, spec: ModelSpec, *, tile: int, width: int, top: int, on_rows: RowSink) -> None:
+        super().__init__(top=top, on_rows=on_rows)
+        self._spec = spec
+        self._sums = np.zeros((spec.channels, tile, width), np.float32)
+
+    def add(self, weighted: NDArray[np.float32], *, col: int) -> None:
+        """Add a tile's weighted probabilities ``(channels, tile, tile)``, its first row at the canvas's top.
+
+        What lies beside the canvas belongs to other blocks and is left out.
         """
         left, right = max(0, col), min(self._sums.shape[2], col + weighted.shape[2])
-        self._grow(row + weighted.shape[1])
-        rows = slice(row, row + weighted.shape[1])
-        self._sums[:, rows, left:right] += weighted[:, :, left - col : right - col]
+        self._sums[:, :, left:right] += weighted[:, :, left - col : right - col]
 
-    def take(self, count: int) -> NDArray[np.float32]:
-        """The first ``count`` rows ``(channels, count, width)``, which then leave the canvas."""
-        self._grow(count)
-        finished = self._sums[:, :count].copy()
-        remaining = self._sums.shape[1] - count
-        self._sums[:, :remaining] = self._sums[:, count:]
+    def _finish(self, count: int) -> NDArray[np.uint8]:
+        rows = min(count, self._sums.shape[1])  # below the last tile of a scene without data there is nothing
+        finished = np.zeros((2 * len(self._spec.heads), count, self._sums.shape[2]), np.uint8)
+        decide(self._sums[:, :rows], self._spec, out=finished[:, :rows])
+        remaining = self._sums.shape[1] - rows
+        self._sums[:, :remaining] = self._sums[:, rows:]
         self._sums[:, remaining:] = 0.0
         return finished
-
-    def _grow(self, rows: int) -> None:
-        """Have at least ``rows`` rows; tiles of an irregular last row may hang lower than usual."""
-        missing = rows - self._sums.shape[1]
-        if missing > 0:
-            self._sums = np.pad(self._sums, ((0, 0), (0, missing), (0, 0)))
 
 
 def weigh(
@@ -88,19 +107,15 @@ def activate(x: NDArray[np.float32], head: Head, weights: NDArray[np.float32]) -
     x *= weights / x.sum(axis=0)
 
 
-def decide(probabilities: NDArray[np.float32], valid: NDArray[np.bool_], spec: ModelSpec) -> NDArray[np.uint8]:
-    """What a part stores: for every head a label and a confidence band, ``(2 * heads, rows, width)``.
+def decide(probabilities: NDArray[np.float32], spec: ModelSpec, *, out: NDArray[np.uint8]) -> None:
+    """What a part stores, into ``out`` ``(2 * heads, rows, width)``: for every head labels and confidences.
 
-    Ties go to the lower class. Where the scene has no data both bands are NODATA.
+    ``probabilities`` is ``(channels, rows, width)``. Ties go to the lower class.
     """
-    out = np.empty((2 * len(spec.heads), *probabilities.shape[1:]), np.uint8)
     for top in range(0, out.shape[1], _CHUNK):
         rows = slice(top, top + _CHUNK)
         for position, (head, channels) in enumerate(spec.head_slices()):
-            labels, confidence = out[2 * position, rows], out[2 * position + 1, rows]
-            _decide_head(probabilities[channels, rows], head, labels, confidence)
-        out[:, rows][:, ~valid[rows]] = NODATA
-    return out
+            _decide_head(probabilities[channels, rows], head, out[2 * position, rows], out[2 * position + 1, rows])
 
 
 def _decide_head(
@@ -108,7 +123,7 @@ def _decide_head(
 ) -> None:
     """Fill one head's ``labels`` and ``confidence`` from its probabilities ``p`` ``(channels, rows, width)``."""
     if head.kind == "mask":
-        np.greater_equal(p[0], np.float32(head.threshold), out=labels.view(np.bool_))
+        np.greater_equal(p[0], np.float32(head.threshold - THRESHOLD_SLACK), out=labels.view(np.bool_))
         best = np.where(labels.view(np.bool_), p[0], np.float32(1.0) - p[0])
     else:
         best = p[0].copy()

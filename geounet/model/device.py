@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geounet.errors import ModelError
-from geounet.model.canvas import CONFIDENCE_SCALE
-from geounet.model.engine import CanvasLike, EngineRequest, TileJob
+from geounet.model.canvas import CONFIDENCE_SCALE, THRESHOLD_SLACK, RollingCanvas, RowSink
+from geounet.model.engine import EngineRequest, TileJob
 from geounet.model.host import batches
 from geounet.model.networks import load_network
 from geounet.model.package import Package
-from geounet.model.spec import NODATA, Head, ModelSpec
+from geounet.model.spec import Head, ModelSpec
 from geounet.model.symmetry import Symmetry, symmetries
 from geounet.model.torch_forward import channels_last, folded
 
@@ -29,34 +29,30 @@ _LARGEST_AUTO_BATCH = 32  # beyond it the device is busy anyway and only memory 
 _HALF = {"auto": torch.float16, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-class DeviceCanvas:
-    """Sums of weighted probabilities ``(channels, rows, width)`` in device memory; see ``canvas.Canvas``."""
+class DeviceCanvas(RollingCanvas):
+    """Sums of weighted probabilities ``(channels, rows, width)`` in device memory."""
 
-    def __init__(self, spec: ModelSpec, *, tile: int, width: int, device: torch.device) -> None:
+    def __init__(
+        self, spec: ModelSpec, *, tile: int, width: int, top: int, on_rows: RowSink, device: torch.device
+    ) -> None:
+        super().__init__(top=top, on_rows=on_rows)
         self._spec = spec
         self._sums = torch.zeros(spec.channels, tile, width, device=device)
 
-    def add(self, weighted: Tensor, *, row: int, col: int) -> None:
-        """Add ``(channels, tile, tile)`` with its corner at ``(row, col)``, without what lies beside."""
+    def add(self, weighted: Tensor, *, col: int) -> None:
+        """Add ``(channels, tile, tile)``, its first row at the top, without what lies beside the canvas."""
         left, right = max(0, col), min(self._sums.shape[2], col + weighted.shape[2])
-        self._grow(row + weighted.shape[1])
-        self._sums[:, row : row + weighted.shape[1], left:right] += weighted[:, :, left - col : right - col]
+        self._sums[:, :, left:right] += weighted[:, :, left - col : right - col]
 
-    def finish(self, count: int, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Labels and confidences of the first ``count`` rows, which leave the canvas."""
-        self._grow(count)
-        decided = decide_on_device(self._sums[:, :count], self._spec)
+    @torch.inference_mode()
+    def _finish(self, count: int) -> NDArray[np.uint8]:
+        rows = min(count, self._sums.shape[1])
+        finished = np.zeros((2 * len(self._spec.heads), count, self._sums.shape[2]), np.uint8)
+        finished[:, :rows] = decide_on_device(self._sums[:, :rows], self._spec).cpu().numpy()
         remaining = torch.zeros_like(self._sums)
-        remaining[:, : self._sums.shape[1] - count] = self._sums[:, count:]
+        remaining[:, : self._sums.shape[1] - rows] = self._sums[:, rows:]
         self._sums = remaining
-        out: NDArray[np.uint8] = decided.cpu().numpy()
-        out[:, ~valid] = NODATA
-        return out
-
-    def _grow(self, rows: int) -> None:
-        missing = rows - self._sums.shape[1]
-        if missing > 0:
-            self._sums = torch.nn.functional.pad(self._sums, (0, 0, 0, missing))
+        return finished
 
 
 class DeviceEngine:
@@ -79,12 +75,12 @@ class DeviceEngine:
         half = str(self._half).removeprefix("torch.") if self._half else "float32"
         self.name = f"torch {device} {half}"
 
-    def new_canvas(self, width: int) -> DeviceCanvas:
-        """An empty canvas of ``width`` columns."""
-        return DeviceCanvas(self._spec, tile=self._tile, width=width, device=self._device)
+    def new_canvas(self, *, width: int, top: int, on_rows: RowSink) -> DeviceCanvas:
+        """An empty canvas of ``width`` columns whose first row is scene row ``top``."""
+        return DeviceCanvas(self._spec, tile=self._tile, width=width, top=top, on_rows=on_rows, device=self._device)
 
     @torch.inference_mode()
-    def blend(self, jobs: Iterable[TileJob], canvas: CanvasLike) -> Iterator[None]:
+    def blend(self, jobs: Iterable[TileJob], canvas: RollingCanvas) -> Iterator[None]:
         """Compute jobs batch by batch and add them in order; yields once per tile.
 
         The device works behind: while it computes one batch, the host gathers the next.
@@ -92,7 +88,8 @@ class DeviceEngine:
         assert isinstance(canvas, DeviceCanvas)
         for batch in batches(jobs, self.batch):
             for weighted, job in zip(self._predict(batch), batch, strict=False):
-                canvas.add(weighted, row=job.row, col=job.col)
+                canvas.advance(job.row)
+                canvas.add(weighted, col=job.col)
                 yield
 
     def close(self) -> None:
@@ -187,7 +184,7 @@ def decide_on_device(probabilities: Tensor, spec: ModelSpec) -> Tensor:
 
 def _decide_head(p: Tensor, head: Head) -> tuple[Tensor, Tensor]:
     if head.kind == "mask":
-        labels = p[0] >= head.threshold
+        labels = p[0] >= head.threshold - THRESHOLD_SLACK
         best = torch.where(labels, p[0], 1.0 - p[0])
     else:
         best, labels = p.max(dim=0)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geounet.errors import ConfigError, ModelError
+from geounet.model.canvas import RollingCanvas, RowSink
 from geounet.model.package import Package
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -25,21 +26,13 @@ class TileJob:
     valid: NDArray[np.bool_]
     """``(tile, tile)``; invalid pixels reach the network as the training mean."""
     row: int
-    """First row, in canvas pixels."""
+    """First row, in scene pixels."""
     col: int
     """First column, in canvas pixels; may be negative where the tile belongs to two blocks."""
     row_weights: NDArray[np.float32]
     """``(tile,)``, :meth:`geounet.grid.lattice.Axis.weights`."""
     col_weights: NDArray[np.float32]
     """``(tile,)``."""
-
-
-class CanvasLike(Protocol):
-    """Where an engine blends: rows leave at the top as decided labels."""
-
-    def finish(self, count: int, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """The first ``count`` rows as a part stores them, ``(2 * heads, count, width)``; they leave the canvas."""
-        ...
 
 
 class Engine(Protocol):
@@ -55,12 +48,15 @@ class Engine(Protocol):
         """Tiles per forward pass; constant, short batches are filled up."""
         ...
 
-    def new_canvas(self, width: int) -> CanvasLike:
-        """An empty canvas of ``width`` columns."""
+    def new_canvas(self, *, width: int, top: int, on_rows: RowSink) -> RollingCanvas:
+        """An empty canvas of ``width`` columns whose first row is scene row ``top``."""
         ...
 
-    def blend(self, jobs: Iterable[TileJob], canvas: CanvasLike) -> Iterator[None]:
-        """Compute jobs and add them to the canvas in their order; yields once per tile added."""
+    def blend(self, jobs: Iterable[TileJob], canvas: RollingCanvas) -> Iterator[None]:
+        """Compute jobs and add them in their order; yields once per tile added.
+
+        Rows above a job's first row leave the canvas before the job is added.
+        """
         ...
 
     def close(self) -> None:

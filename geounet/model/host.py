@@ -16,25 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geounet.model.canvas import Canvas, decide, weigh
-from geounet.model.engine import CanvasLike, EngineRequest, TileJob
+from geounet.model.canvas import HostCanvas, RollingCanvas, RowSink, weigh
+from geounet.model.engine import EngineRequest, TileJob
 from geounet.model.spec import ModelSpec
 from geounet.model.symmetry import symmetries, transform, undo
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Scaled ``(batch, bands, tile, tile)`` → logits ``(batch, channels, tile, tile)``, on the calling thread."""
-
-
-class HostCanvas(Canvas):
-    """A canvas that decides in host memory."""
-
-    def __init__(self, spec: ModelSpec, *, tile: int, width: int) -> None:
-        super().__init__(channels=spec.channels, tile=tile, width=width)
-        self._spec = spec
-
-    def finish(self, count: int, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Labels and confidences of the first ``count`` rows, which leave the canvas."""
-        return decide(self.take(count), valid, self._spec)
 
 
 class HostEngine:
@@ -53,11 +41,11 @@ class HostEngine:
         self._threads = max(1, request.threads)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tile")
 
-    def new_canvas(self, width: int) -> HostCanvas:
-        """An empty canvas of ``width`` columns."""
-        return HostCanvas(self._spec, tile=self._tile, width=width)
+    def new_canvas(self, *, width: int, top: int, on_rows: RowSink) -> HostCanvas:
+        """An empty canvas of ``width`` columns whose first row is scene row ``top``."""
+        return HostCanvas(self._spec, tile=self._tile, width=width, top=top, on_rows=on_rows)
 
-    def blend(self, jobs: Iterable[TileJob], canvas: CanvasLike) -> Iterator[None]:
+    def blend(self, jobs: Iterable[TileJob], canvas: RollingCanvas) -> Iterator[None]:
         """Compute jobs on the pool, add them to the canvas in their order; yields once per tile."""
         assert isinstance(canvas, HostCanvas)
         pending: deque[tuple[list[TileJob], Future[list[NDArray[np.float32]]]]] = deque()
@@ -103,7 +91,8 @@ class HostEngine:
 
 def _add(batch: list[TileJob], future: Future[list[NDArray[np.float32]]], canvas: HostCanvas) -> Iterator[None]:
     for job, weighted in zip(batch, future.result(), strict=True):
-        canvas.add(weighted, row=job.row, col=job.col)
+        canvas.advance(job.row)
+        canvas.add(weighted, col=job.col)
         yield
 
 
