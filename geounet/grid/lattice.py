@@ -57,7 +57,8 @@ class Axis:
         """
         start = self.starts[index]
         neighbours = self.touching(start, start + self.tile)
-        return _weights(self.tile, self.overlap, self.length - start, self._offsets(index, neighbours))
+        remaining = min(self.tile, self.length - start)  # so that all tiles inside the scene share one entry
+        return _weights(self.tile, self.overlap, remaining, self._offsets(index, neighbours))
 
     def _offsets(self, index: int, neighbours: range) -> tuple[int, ...]:
         return tuple(self.starts[n] - self.starts[index] for n in neighbours)
@@ -72,7 +73,7 @@ def _weights(tile: int, overlap: int, remaining: int, offsets: tuple[int, ...]) 
         low, high = max(0, offset), min(tile, tile + offset)
         total[low:high] += profile[low - offset : high - offset]
     weights = (profile / total).astype(np.float32)
-    weights[max(0, remaining) :] = 0.0
+    weights[remaining:] = 0.0
     weights.setflags(write=False)
     return weights
 
