@@ -30,16 +30,16 @@ def plan(scenes: tuple[str, ...], config: str | None, **given: Any) -> int:
 
 def show_plans(groups: Sequence[Sequence[str]], options: Any, *, as_json: bool) -> int:
     """Print a plan for every scene."""
-    from geounet.run.forecast import forecast_seconds
+    from geounet.run.forecast import forecast
     from geounet.run.pipeline import plan_scene
 
     for paths in groups:
         laid_out = plan_scene(paths, options, several=len(groups) > 1)
-        _show(laid_out, forecast_seconds(laid_out), as_json=as_json)
+        _show(laid_out, forecast(laid_out), as_json=as_json)
     return 0
 
 
-def _show(plan: Any, seconds: float, *, as_json: bool) -> None:
+def _show(plan: Any, measured: Any, *, as_json: bool) -> None:
     costs, spec = plan.costs, plan.package.spec
     if as_json:
         show.json_line(
@@ -48,8 +48,8 @@ def _show(plan: Any, seconds: float, *, as_json: bool) -> None:
             width=plan.geobox.width,
             height=plan.geobox.height,
             model=spec.name,
-            engine=plan.engine,
-            device=plan.request.device,
+            engine=measured.engine,
+            batch=measured.batch,
             threads=plan.request.threads,
             workers=plan.workers,
             tile=plan.lattice.tile,
@@ -61,7 +61,9 @@ def _show(plan: Any, seconds: float, *, as_json: bool) -> None:
             block=[plan.partition.block_height, plan.partition.block_width],
             memory=costs.memory,
             scratch=costs.scratch,
-            seconds=round(seconds, 1),
+            network_memory=measured.memory,
+            device_memory=measured.device_memory,
+            seconds=round(measured.seconds, 1),
             output=plan.output,
             warnings=plan.warnings,
         )
@@ -69,13 +71,14 @@ def _show(plan: Any, seconds: float, *, as_json: bool) -> None:
     for warning in plan.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{plan.scene_name}: {plan.geobox.width} × {plan.geobox.height} px, {plan.dtype}")
-    show.table(_rows(plan, seconds))
+    show.table(_rows(plan, measured))
 
 
-def _rows(plan: Any, seconds: float) -> list[tuple[str, str]]:
+def _rows(plan: Any, measured: Any) -> list[tuple[str, str]]:
     costs, spec, request, blocks = plan.costs, plan.package.spec, plan.request, plan.partition
     heads = ", ".join(f"{head.name} ({len(head.classes)} classes)" for head in spec.heads)
     overlap = plan.lattice.rows.overlap
+    processes = "1 process" if plan.workers == 1 else f"{plan.workers} processes"
     return [
         ("model", f"{spec.name} {spec.version}: {heads}"),
         (
@@ -85,8 +88,12 @@ def _rows(plan: Any, seconds: float) -> list[tuple[str, str]]:
         ("tiles", f"{costs.tiles:,} of {plan.lattice.tile} px, overlap {overlap} px"),
         ("blocks", f"{len(blocks):,} of up to {blocks.block_width} × {blocks.block_height} px"),
         ("computed", f"{costs.tiles_computed:,} tiles ({costs.recompute_factor:.3f} × the lattice)"),
-        ("memory", f"{show.size(costs.memory)} per process for blocks, besides libraries and network"),
+        (
+            "memory",
+            f"{show.size(costs.memory)} for blocks, {show.size(measured.memory)} for the network, per process",
+        ),
+        *([("device", f"{show.size(measured.device_memory)} of device memory")] if measured.device_memory else []),
         ("scratch", f"at most {show.size(costs.scratch)} in {plan.output}"),
-        ("time", f"about {show.duration(seconds)} (measured on a few tiles)"),
+        ("time", f"about {show.duration(measured.seconds)} (measured on a few tiles)"),
         ("results", str(plan.output)),
     ]

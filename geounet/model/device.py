@@ -92,6 +92,10 @@ class DeviceEngine:
                 canvas.add(weighted, col=job.col)
                 yield
 
+    def device_memory(self) -> int:
+        """Bytes of CUDA memory at the peak."""
+        return int(torch.cuda.max_memory_allocated(self._device)) if self._device.type == "cuda" else 0
+
     def close(self) -> None:
         """Free the device memory."""
         del self._network

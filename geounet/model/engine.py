@@ -59,6 +59,10 @@ class Engine(Protocol):
         """
         ...
 
+    def device_memory(self) -> int:
+        """Bytes of device memory that it has taken at most so far; 0 on a CPU."""
+        ...
+
     def close(self) -> None:
         """Free threads and device memory."""
         ...

@@ -60,6 +60,10 @@ class HostEngine:
             for _, future in pending:
                 future.cancel()
 
+    def device_memory(self) -> int:
+        """None is taken: everything is in host memory."""
+        return 0
+
     def close(self) -> None:
         """Stop the pool."""
         self._pool.shutdown(wait=True, cancel_futures=True)

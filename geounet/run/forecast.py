@@ -1,40 +1,66 @@
-"""How long a run will take: a few tiles are computed and timed."""
+"""How long a run will take and how much memory the network wants: a few tiles are computed and measured."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
+import psutil
 
-from geounet.model.engine import TileJob, open_engine
+from geounet.model.engine import Engine, TileJob, open_engine
 from geounet.run.plan import Plan
 
 _ROUNDS = 2
 
 
-def forecast_seconds(plan: Plan) -> float:
-    """Seconds of wall time for the tiles of the plan, from the fastest of a few rounds on this machine.
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What a few tiles told."""
 
-    A process for each of ``plan.workers`` is taken to be as fast as this one alone. Reading, writing and vectors
-    come on top; on a CPU they are a few percent.
+    engine: str
+    """Library, device and precision."""
+    batch: int
+    seconds: float
+    """Wall time of all tiles, a process of ``plan.workers`` taken to be as fast as this one alone.
+
+    Reading, writing and vectors come on top; on a CPU they are a few percent.
     """
+    memory: int
+    """Host bytes that network, libraries and activations added to this process."""
+    device_memory: int
+    """Bytes of device memory; 0 on a CPU."""
+
+
+def forecast(plan: Plan) -> Forecast:
+    """Compute a few tiles of noise as the run would, and measure the fastest of two rounds."""
+    process = psutil.Process()
+    before = process.memory_info().rss
     engine = open_engine(plan.package, plan.request)
     try:
-        jobs = [_dummy(plan)] * (engine.batch * max(1, plan.request.threads))
-        canvas = engine.new_canvas(width=plan.lattice.tile, top=0, on_rows=lambda _top, _bands: None)
-        fastest = float("inf")
-        for _ in range(_ROUNDS):
-            started = time.perf_counter()
-            for _ in engine.blend(jobs, canvas):
-                pass
-            canvas.advance(canvas.top)
-            fastest = min(fastest, time.perf_counter() - started)
+        jobs = [_noise(plan)] * (engine.batch * max(1, plan.request.threads))
+        fastest = min(_timed(engine, jobs, plan.lattice.tile) for _ in range(_ROUNDS))
+        return Forecast(
+            engine=engine.name,
+            batch=engine.batch,
+            seconds=fastest / len(jobs) * plan.costs.tiles_computed / plan.workers,
+            memory=max(0, process.memory_info().rss - before),
+            device_memory=engine.device_memory(),
+        )
     finally:
         engine.close()
-    return fastest / len(jobs) * plan.costs.tiles_computed / plan.workers
 
 
-def _dummy(plan: Plan) -> TileJob:
+def _timed(engine: Engine, jobs: list[TileJob], tile: int) -> float:
+    canvas = engine.new_canvas(width=tile, top=0, on_rows=lambda _top, _bands: None)
+    started = time.perf_counter()
+    for _ in engine.blend(jobs, canvas):
+        pass
+    canvas.advance(tile)  # waits for a device that works behind
+    return time.perf_counter() - started
+
+
+def _noise(plan: Plan) -> TileJob:
     tile = plan.lattice.tile
     noise = np.random.default_rng(0).integers(0, 255, (len(plan.package.spec.bands), tile, tile))
     weights = np.ones(tile, np.float32)

@@ -29,7 +29,7 @@ _BLOCKS_PER_WORKER = 8  # so that the last one to finish is not waited for long
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What a run would take; bytes and tiles are computed, seconds are measured on a few tiles or None."""
+    """What a run would take, as far as it can be computed; ``forecast`` measures the rest."""
 
     tiles: int
     """Tiles of the lattice."""
@@ -39,7 +39,6 @@ class Costs:
     """Bytes that each process needs besides its libraries and the network."""
     scratch: int
     """Bytes of disk for parts, at most."""
-    seconds: float | None = None
 
     @property
     def recompute_factor(self) -> float:
