@@ -57,9 +57,11 @@ class Source:
 
     @property
     def label(self) -> str:
-        """The path as a message shows it: one line, no credentials of a signed URL."""
-        bare = self.path.split("?", 1)[0] if self.remote and not self.path.startswith("/vsicurl?") else self.path
-        return one_line(re.sub(r"//[^/@]*@", "//", bare))
+        """The path as a message shows it: one line, without the password or the signature of a URL."""
+        text = self.path.removeprefix("/vsicurl/")
+        if self.remote:
+            text = re.sub(r"//[^/@]*@", "//", text.split("?", 1)[0])
+        return one_line(text)
 
 
 def one_line(text: str) -> str:

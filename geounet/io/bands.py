@@ -48,7 +48,8 @@ LANDSAT_TM = {
     "B7": "swir22",
     "B8": "pan",
 }
-_ALIASES = {"r": "red", "g": "green", "b": "blue", "near infrared": "nir", "nir1": "nir", "panchromatic": "pan"}
+_ALIASES = {"near infrared": "nir", "nir1": "nir", "panchromatic": "pan"}
+_LETTERS = {"r": "red", "g": "green", "b": "blue", "n": "nir"}
 _STAND_INS = {"nir": ("nir08",), "nir08": ("nir",)}
 """A sensor without this band has one that shows the same (Landsat's nir08 is what others call nir)."""
 _COMMON = {*SENTINEL2.values(), *LANDSAT_OLI.values(), *LANDSAT_TM.values()}
@@ -114,7 +115,8 @@ def _place(want: str, names: Sequence[str], raw: Sequence[str | None], *, label:
             return int(want) - 1
         raise SceneError(f"{label}: there is no band {want}; there are {_list(names, raw)}")
     key = want.lower()
-    wanted = [key, _ALIASES.get(key, key), *_STAND_INS.get(_ALIASES.get(key, key), ())]
+    meant = _ALIASES.get(key) or _LETTERS.get(key) or key
+    wanted = [key, meant, *_STAND_INS.get(meant, ())]
     for key in wanted:
         for candidates in (names, raw):
             lowered = [(c or "").strip().lower() for c in candidates]

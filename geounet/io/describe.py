@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 
 from geounet.grid.geobox import parse_crs
 from geounet.io import nodata as rule
 from geounet.io.checks import stored_bytes
-from geounet.io.gdal import gdal_env
+from geounet.io.gdal import GDAL_ERRORS, gdal_env
 from geounet.io.raster import Raster
 from geounet.io.scene import Scene
 
@@ -123,7 +122,7 @@ def _look(raster: Raster, overviews: tuple[int, ...]) -> NDArray[Any] | None:
         with gdal_env(remote=raster.source.remote):
             look: NDArray[Any] = dataset.read(raster.indexes, out_shape=shape, resampling=Resampling.nearest)
             return look
-    except (RasterioError, OSError, ValueError):
+    except GDAL_ERRORS:
         return None  # a damaged file is told by `Scene.read`, with its place
 
 

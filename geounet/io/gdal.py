@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import rasterio
 from rasterio._env import get_gdal_config, set_gdal_config
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geounet.errors import SceneError
@@ -18,6 +19,9 @@ from geounet.io.remote import REMOTE_OPTIONS
 
 CACHE_BYTES = 256 * 2**20
 """GDAL's block cache. A row of 512-blocks of a 100,000 px wide RGB scene is 154 MB, so rows are decoded once."""
+
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError)
+"""What rasterio raises where GDAL fails; the second escapes unwrapped from some calls (``WarpedVRT``)."""
 
 LOCAL_OPTIONS: dict[str, str] = {
     # a damaged JPEG tile is an error, not grey pixels. https://gdal.org/drivers/raster/jpeg.html
@@ -54,9 +58,10 @@ def open_dataset(source: Source) -> rasterio.DatasetReader:
     for driver in source.drivers:
         try:
             return _open_with(source, driver)
-        except (RasterioError, OSError, ValueError) as error:
+        except GDAL_ERRORS as error:
             said.append(reason(error))
-    raise SceneError(f"{source.label} cannot be opened: {said[0]}; expected {EXPECTED}")
+    remedy = "check the address and the network" if source.remote else f"expected {EXPECTED}"
+    raise SceneError(f"{source.label} cannot be opened: {said[0]}; {remedy}")
 
 
 def _open_with(source: Source, driver: str) -> rasterio.DatasetReader:

@@ -10,20 +10,21 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterioWindow
 
 from geounet.errors import SceneError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
-from geounet.io.gdal import gdal_env, reason
+from geounet.io.gdal import GDAL_ERRORS, gdal_env, reason
 from geounet.io.raster import Layer, Piece, Raster
 from geounet.io.resample import Axis, resample
 
 _SNAP = 1e-4
 """In pixels over the whole grid: rounding of geotransforms, not an offset."""
 _CHUNK = 512
+_TOLERANCE = 1e-6
+"""In pixels. rasterio 1.4 cannot make a WarpedVRT that is exact (tolerance 0)."""
 
 
 def on_grid(raster: Raster, grid: GeoBox) -> Layer:
@@ -96,7 +97,7 @@ def _boxes_meet(source: GeoBox, grid: GeoBox) -> bool:
         left, bottom, right, top = transform_bounds(
             CRS.from_wkt(source.crs), CRS.from_wkt(grid.crs), *bounds(source), densify_pts=21
         )
-    except (RasterioError, ValueError):
+    except GDAL_ERRORS:
         return False
     x0, y0, x1, y1 = bounds(grid)
     return bool(left < x1 and right > x0 and bottom < y1 and top > y0)
@@ -150,12 +151,12 @@ class WarpedLayer:
                     width=grid.width,
                     height=grid.height,
                     resampling=resampling,
-                    tolerance=0.0,
+                    tolerance=_TOLERANCE,
                     src_nodata=nodata,
                     nodata=nodata,
                     **flags,
                 )
-        except (RasterioError, ValueError, OSError) as error:
+        except GDAL_ERRORS as error:
             raise SceneError(f"{raster.source.label} cannot be warped onto the scene: {reason(error)}") from None
 
     @property
@@ -181,7 +182,7 @@ class WarpedLayer:
             with gdal_env(remote=self.raster.source.remote):
                 data = self._vrt.read(self.raster.indexes, window=box)
                 masks = self._vrt.read_masks(self.raster.indexes, window=box)
-        except (RasterioError, OSError, ValueError) as error:
+        except GDAL_ERRORS as error:
             raise SceneError(self.raster.damage(chunk, error)) from None
         unreal = ~np.isfinite(data).all(axis=0) if data.dtype.kind == "f" else False
         return data, ~(masks != 0).any(axis=0) | unreal

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags, WktVersion
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from geounet.errors import SceneError
@@ -18,7 +17,7 @@ from geounet.grid.geobox import IDENTITY, GeoBox, parse_crs
 from geounet.grid.window import Window
 from geounet.io import nodata as rule
 from geounet.io.access import Source
-from geounet.io.gdal import gdal_env, open_dataset, reason
+from geounet.io.gdal import GDAL_ERRORS, gdal_env, open_dataset, reason
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 """Pixel types that a scene may have."""
@@ -83,11 +82,20 @@ class Raster:
             raise
 
     def _image_bands(self) -> tuple[int, ...]:
-        colours = self.dataset.colorinterp
-        found = tuple(i for i, c in zip(self.dataset.indexes, colours, strict=True) if c != ColorInterp.alpha)
+        found = tuple(i for i in self.dataset.indexes if not self._is_alpha(i))
         if not found:
             raise SceneError(f"{self.source.label} has no image band (bands: {self.dataset.count}, all alpha)")
         return found
+
+    def _is_alpha(self, index: int) -> bool:
+        """Whether a band is alpha; one with another description is not.
+
+        GDAL calls the fourth of four uint8 bands alpha unless told otherwise, and many near-infrared bands
+        are stored like that. https://gdal.org/drivers/raster/gtiff.html#creation-options (PHOTOMETRIC, ALPHA)
+        """
+        called = (self.dataset.descriptions[index - 1] or "alpha").lower()
+        named_otherwise = not any(word in called for word in ("alpha", "mask", "band"))
+        return bool(self.dataset.colorinterp[index - 1] == ColorInterp.alpha) and not named_otherwise
 
     def _choose(self, bands: Sequence[int], nodata: float | None) -> None:
         self.indexes = [self.image_bands[b] for b in bands]
@@ -113,6 +121,7 @@ class Raster:
 
     def _mask_there(self) -> bool:
         flags = self.dataset.mask_flag_enums[self.indexes[0] - 1]
+        # a band that is called alpha but is not (see _is_alpha) masks nothing
         return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
     @property
@@ -135,7 +144,7 @@ class Raster:
         try:
             wkt = str(self.dataset.crs.to_wkt(version=WktVersion.WKT2_2019)) if self.dataset.crs else ""
             return wkt if wkt and parse_crs(wkt) else None
-        except (RasterioError, ValueError, RuntimeError):  # a CRS that PROJ cannot make sense of
+        except (*GDAL_ERRORS, RuntimeError):  # a CRS that PROJ cannot make sense of
             return None
 
     @property
@@ -177,7 +186,7 @@ class Raster:
                 with gdal_env(remote=self.source.remote):
                     self.dataset.read(self.indexes, window=box, out=data)
                     return data, self._shut(box)
-            except (RasterioError, OSError, ValueError) as error:
+            except GDAL_ERRORS as error:
                 if not tries_left:
                     raise SceneError(self.damage(window, error)) from None
         raise AssertionError("the last try returns or raises")

@@ -14,8 +14,6 @@ REMOTE_OPTIONS: dict[str, str] = {
     "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
     # blocks that follow each other are one request
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    # signed URLs are often signed for GET alone
-    "CPL_VSIL_CURL_USE_HEAD": "NO",
     # ranges that were fetched are kept: 64 MB, GDAL's own 16 MB is less than one row of large blocks
     "CPL_VSIL_CURL_CACHE_SIZE": str(64 * 2**20),
     # 429, 500, 502, 503, 504 and broken connections: again after 0.5 s, 1 s, 2 s, 4 s
