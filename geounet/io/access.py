@@ -54,6 +54,8 @@ class Source:
     remote: bool
     files: tuple[str, ...] = ()
     """All local files that its pixels come from; empty where it is remote."""
+    beside: tuple[str, ...] = ()
+    """Their mask and overview files."""
 
     @property
     def label(self) -> str:
@@ -115,28 +117,36 @@ def _resolve_local(path: Path) -> Source:
             kind = "a folder that is no product known here" if absolute.is_dir() else "not a regular file"
             raise SceneError(f"{label} is {kind}; expected a raster file, a Sentinel-2 .SAFE or a Landsat folder")
         driver = sniff_driver(absolute)
-        files = (absolute, *(plain_vrt.sources(absolute) if driver == "VRT" else ()))
-        for member in files:
-            _check_member(member, is_vrt=member is absolute and driver == "VRT")
+        members = plain_vrt.sources(absolute) if driver == "VRT" else ()
+        for member in members:
+            if sniff_driver(member) == "VRT":
+                raise SceneError(f"{one_line(str(member))} is a VRT inside a VRT; give the files themselves")
+        beside = tuple(s for f in (absolute, *members) for s in sidecars(f))
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SceneError(f"{label} cannot be read: {one_line(reason)}; check the path") from None
-    return Source(path=str(absolute), drivers=(driver,), remote=False, files=tuple(map(str, files)))
+    files = tuple(map(str, (absolute, *members)))
+    return Source(path=str(absolute), drivers=(driver,), remote=False, files=files, beside=tuple(map(str, beside)))
 
 
-def _check_member(path: Path, *, is_vrt: bool) -> None:
-    """Refuse a file of a VRT that is a VRT, and a VRT that poses as the mask or overviews of a file.
+def sidecars(path: Path) -> list[Path]:
+    """Mask and overview files of ``path``, which GDAL opens unasked, with any driver that takes them.
 
-    GDAL opens ``x.tif.msk``, ``x.tif.ovr`` and ``x.aux`` with any driver that takes them.
+    Raises SceneError where one of them is a VRT or nothing that is known here.
     """
-    if not is_vrt and sniff_driver(path) == "VRT":
-        raise SceneError(f"{one_line(str(path))} is a VRT inside a VRT; give the files themselves")
     with os.scandir(path.parent) as entries:
-        beside = [e for e in entries if e.name.startswith(path.stem) and e.name.endswith((".msk", ".ovr", ".aux"))]
-    for entry in beside:
-        with Path(entry.path).open("rb") as file:
-            if b"<VRTDataset" in file.read(65536):
-                raise SceneError(f"{one_line(entry.path)} is a VRT in disguise, which reads other files; remove it")
+        names = sorted(e.name for e in entries if _is_sidecar(e.name, path) and e.is_file())
+    found = [path.with_name(name) for name in names]
+    for sidecar in found:
+        if sniff_driver(sidecar) == "VRT":
+            raise SceneError(f"{one_line(str(sidecar))} is a VRT, which reads other files; remove it")
+    return found
+
+
+def _is_sidecar(name: str, path: Path) -> bool:
+    if name == path.name:
+        return False
+    return name.startswith(path.name + ".") and name.lower().endswith((".msk", ".ovr"))
 
 
 def sniff_driver(path: Path) -> str:

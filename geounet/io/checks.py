@@ -23,6 +23,7 @@ def check_raster(raster: Raster) -> None:
     _check_georeference(raster)
     _check_blocks(raster)
     _check_size(raster)
+    _check_whole(raster)
 
 
 def _check_georeference(raster: Raster) -> None:
@@ -55,6 +56,18 @@ def _check_size(raster: Raster) -> None:
             f"{raster.source.label} declares {raster.dataset.width} x {raster.dataset.height} pixels "
             f"({human(declared)}) in a file of {human(stored)}; it is damaged or made to do harm"
         )
+
+
+def _check_whole(raster: Raster) -> None:
+    """Refuse cut files of the two drivers that read on behind the end without an error (GDAL 3.10)."""
+    driver, path = raster.dataset.driver, raster.source.path
+    cut = driver == "ENVI" and declared_bytes(raster) > stored_bytes(raster)
+    if driver == "PNG" and not raster.source.remote:
+        with Path(path).open("rb") as file:
+            file.seek(max(0, stored_bytes(raster) - 4096))
+            cut = b"IEND" not in file.read()  # https://www.w3.org/TR/png/#11IEND, the last chunk
+    if cut:
+        raise SceneError(f"{raster.source.label} ends before its last pixel; it was not copied whole")
 
 
 def stored_bytes(raster: Raster) -> int:

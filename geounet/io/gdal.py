@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import rasterio
 from rasterio._env import get_gdal_config, set_gdal_config
@@ -14,7 +15,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geounet.errors import SceneError
-from geounet.io.access import EXPECTED, Source, one_line
+from geounet.io.access import EXPECTED, Source, one_line, sniff_driver
 from geounet.io.remote import REMOTE_OPTIONS
 
 CACHE_BYTES = 256 * 2**20
@@ -54,21 +55,32 @@ def gdal_env(*, remote: bool) -> Iterator[None]:
 def open_dataset(source: Source) -> rasterio.DatasetReader:
     """Open ``source`` with one of its drivers and no other. Raises SceneError, in one line."""
     limit_cache()
+    for path in (*source.files[1:], *source.beside):
+        _open_with(path, sniff_driver(Path(path)), remote=False).close()
     said: list[str] = []
     for driver in source.drivers:
         try:
-            return _open_with(source, driver)
+            return _open_with(source.path, driver, remote=source.remote)
         except GDAL_ERRORS as error:
             said.append(reason(error))
     remedy = "check the address and the network" if source.remote else f"expected {EXPECTED}"
     raise SceneError(f"{source.label} cannot be opened: {said[0]}; {remedy}")
 
 
-def _open_with(source: Source, driver: str) -> rasterio.DatasetReader:
+def _open_with(path: str, driver: str, *, remote: bool) -> rasterio.DatasetReader:
     # catch_warnings is not thread-safe by itself; a missing georeference is told in our own warning
-    with gdal_env(remote=source.remote), _warnings_lock, warnings.catch_warnings():
+    with gdal_env(remote=remote), _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(source.path, driver=driver)
+        dataset = rasterio.open(path, driver=driver)
+    # GDAL opens what this tag names, a URL too, as soon as anybody asks for overviews:
+    # https://github.com/OSGeo/gdal/blob/v3.10.3/gcore/gdaldefaultoverviews.cpp (OverviewScan)
+    named = dataset.tags(ns="OVERVIEWS").get("OVERVIEW_FILE")
+    if named is not None:
+        dataset.close()
+        raise SceneError(
+            f"{one_line(path)} names overviews in {one_line(named)[:200]!r}; copy it without: gdal_translate"
+        )
+    return dataset
 
 
 def reason(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,16 @@ def test_a_vrt_that_poses_as_a_sidecar_is_refused_and_fetches_nothing(write_tif,
     path = write_tif("scene.tif", PICTURE)
     vrt(path.with_name(path.name + suffix), f"/vsicurl/{range_server.url}/secret.tif", relative=0)
     with pytest.raises(SceneError, match="VRT in disguise"):
+        open_scene(path)
+    assert range_server.requests == []
+
+
+@pytest.mark.parametrize("poisoned", ["scene.tif", "scene.tif.ovr"])
+def test_overviews_that_lie_behind_a_url_are_refused_and_not_fetched(write_tif, range_server, poisoned):
+    path = write_tif("scene.tif", PICTURE)
+    with rasterio.open(write_tif(poisoned, PICTURE), "r+") as out:
+        out.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=f"/vsicurl/{range_server.url}/secret.tif")
+    with pytest.raises(SceneError, match="names overviews in"):
         open_scene(path)
     assert range_server.requests == []
 

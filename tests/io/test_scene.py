@@ -7,6 +7,7 @@ import pickle
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -127,6 +128,38 @@ def test_damage_names_file_and_window_and_nothing_else_is_said(write_tif, rng, c
             scene.read(Window(32, 0, 32, 64))
     assert "\n" not in str(hurt.value)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        ("x.tif", {}),
+        ("x.tif", {"compress": "deflate", "tiled": True}),
+        ("x.tif", {"compress": "jpeg"}),
+        ("x.jpg", {"driver": "JPEG"}),
+        ("x.png", {"driver": "PNG"}),
+        ("x.jp2", {"driver": "JP2OpenJPEG"}),
+        ("x.img", {"driver": "HFA"}),
+        ("x.dat", {"driver": "ENVI"}),
+    ],
+)
+def test_a_file_that_was_cut_is_never_read_as_if_it_were_whole(write_tif, rng, name, profile):
+    path = write_tif(name, rng.integers(0, 255, (3, 300, 300)).astype("uint8"), **profile)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.9)])
+    with pytest.raises(SceneError, match=name), open_scene(path) as scene:
+        scene.read(scene.geobox.window)
+
+
+def test_threads_read_side_by_side(write_tif, rng):
+    data = rng.integers(0, 255, (2, 256, 256)).astype("uint8")
+    spec = open_scene(write_tif("x.tif", data, tiled=True, compress="deflate"), gsd=20).spec
+
+    def read(_: int) -> bytes:
+        with open_spec(spec) as scene:
+            return scene.read(scene.geobox.window).data.tobytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(read, range(16)))) == 1
 
 
 def test_fingerprint_sees_pixels_and_options(write_tif):
