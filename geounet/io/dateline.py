@@ -169,9 +169,7 @@ def _followed(line: FloatArray, longest: float) -> tuple[FloatArray, NDArray[np.
     return np.concatenate([fine, line[-1:]]), corner
 
 
-def _with_crossings(
-    lonlat: FloatArray, fine: FloatArray, corner: NDArray[np.bool_], ground: Ground
-) -> FloatArray:
+def _with_crossings(lonlat: FloatArray, fine: FloatArray, corner: NDArray[np.bool_], ground: Ground) -> FloatArray:
     """The corners, and a point wherever the ring crosses 180° plus whole turns (also between ``fine`` points)."""
     turn = (lonlat[:, 0] - 180.0) / 360.0
     on = turn[1:-1] == np.round(turn[1:-1])
@@ -215,11 +213,11 @@ def _closed(ring: FloatArray, pole: float) -> shapely.Geometry:
         # the ring meets it nearest to the pole, so that they meet the ring nowhere else
         on = ring[:-1, 0] % 360.0 == 180.0
         first = int(np.argmax(np.where(on, ring[:-1, 1] * np.sign(pole), -np.inf)))
-        ring = np.concatenate([ring[first:-1], ring[: first + 1] + [360.0 * turns, 0.0]])
+        ring = np.concatenate([ring[first:-1], ring[: first + 1] + np.array([360.0 * turns, 0.0])])
         end, begin = ring[0, 0] + 360.0 * turns, ring[0, 0]
         ring[-1, 0] = end
         ring = np.concatenate([ring, [[end, pole], [begin, pole]]])
-    area = shapely.polygons(ring)
+    area = shapely.Polygon(ring)
     return area if shapely.is_valid(area) else shapely.make_valid(area)
 
 
@@ -230,5 +228,9 @@ def _between_180(area: shapely.Geometry) -> shapely.Geometry:
     for turn in range(int(np.floor((low + 180) / 360)), int(np.ceil((high + 180) / 360))):
         piece = shapely.intersection(area, shapely.box(-180 + 360 * turn, -90, 180 + 360 * turn, 90))
         if not piece.is_empty:
-            parts.append(shapely.transform(piece, lambda c, t=turn: c - [360.0 * t, 0.0]))
+            parts.append(_shifted(piece, -360.0 * turn))
     return shapely.union_all(parts) if len(parts) > 1 else parts[0] if parts else shapely.MultiPolygon()
+
+
+def _shifted(area: shapely.Geometry, degrees: float) -> shapely.Geometry:
+    return shapely.transform(area, lambda xy: xy + np.array([degrees, 0.0]))

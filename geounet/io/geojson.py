@@ -23,6 +23,8 @@ DECIMALS = 7
 _RECORD_SEPARATOR = b"\x1e"
 _TINY = 0.05
 """Metres; rounding to a centimetre may fold outlines of smaller pixels."""
+_WIDE = 1e6
+"""Metres; on a larger map a long edge, straight there, may run over its neighbour when straight in degrees."""
 
 
 class GeoJsonWriter:
@@ -49,16 +51,12 @@ class GeoJsonWriter:
             title = json.dumps(name, ensure_ascii=False)
             file.write(f'{{"type":"FeatureCollection","name":{title},"features":[\n'.encode())
 
-    def write(self, features: Features, *, lonlat: NDArray[np.float64] | None = None, check: bool = False) -> None:
-        """Append a chunk of features.
-
-        ``lonlat`` ``(corners, 2)``: the degrees of their corners, if known. ``check``: outlines are no longer
-        those of pixels, so make sure that rounding left them valid.
-        """
-        shapes = self._globe(features.shapes, lonlat)
-        if check or self._is_tiny():
-            shapes = _mended(shapes)
+    def write(self, features: Features) -> None:
+        """Append a chunk of features."""
+        shapes = self._globe(features.shapes, features.lonlat)
         lost = shapes.part_counts == 0
+        if features.reshaped or self._is_delicate():
+            shapes = _mended(shapes)
         text, sizes = self._format(shapes, features)
         self.dropped += int(lost.sum())
         self.collapsed += int(((sizes == 0) & ~lost).sum())
@@ -83,9 +81,11 @@ class GeoJsonWriter:
             return flat
         return merge(flat, cut_shapes(shapes.take(odd), ground), odd)
 
-    def _is_tiny(self) -> bool:
-        gsd = None if self._ground.geodetic is None else self._ground.geobox.gsd()
-        return gsd is not None and gsd < _TINY
+    def _is_delicate(self) -> bool:
+        """Whether outlines may cross themselves in degrees: pixels near the rounding, or edges that bend."""
+        box = self._ground.geobox
+        gsd = None if self._ground.geodetic is None else box.gsd()
+        return gsd is not None and (gsd < _TINY or gsd * max(box.width, box.height) > _WIDE)
 
     def _format(self, shapes: Shapes, features: Features) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         heads = _heads(features)

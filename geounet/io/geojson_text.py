@@ -1,5 +1,7 @@
 """Coordinates to GeoJSON text, compiled: numbers are formatted from integers, digit by digit."""
 
+# ruff: noqa: PLR0917 - compiled functions are called with positions
+
 from __future__ import annotations
 
 from typing import Any

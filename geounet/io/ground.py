@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
+_KNOTS = 33
+_TRUE = 0.01
 _LONGEST_EDGE = 64.0
 """Pixels; longer edges are cut for areas, as a line that is straight on the map is not on the ground."""
 
@@ -66,7 +68,9 @@ class Ground:
         return Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
 
     def coordinates(self, corners: NDArray[np.floating | np.integer]) -> FloatArray:
-        """``(n, 2)`` CRS coordinates of ``(n, 2)`` pixel corners (column, row)."""
+        """``(n, 2)`` CRS coordinates of ``(n, 2)`` pixel corners (column, row); without a CRS the pixels."""
+        if self.crs is None:
+            return corners.astype(np.float64)
         a, b, c, d, e, f = self.geobox.transform
         col, row = corners[:, 0].astype(np.float64), corners[:, 1].astype(np.float64)
         return np.stack([a * col + b * row + c, d * col + e * row + f], axis=1)
@@ -98,7 +102,7 @@ class Ground:
         """
         per_polygon = self._polygon_areas(shapes, lonlat)
         owner = np.repeat(np.arange(len(shapes)), shapes.part_counts)
-        return np.bincount(owner, weights=per_polygon, minlength=len(shapes))
+        return np.asarray(np.bincount(owner, weights=per_polygon, minlength=len(shapes)), np.float64)
 
     def _polygon_areas(self, shapes: Shapes, lonlat: FloatArray | None) -> FloatArray:
         ring_starts, polygon_starts = starts(shapes.corner_counts), starts(shapes.ring_counts)
@@ -125,6 +129,78 @@ class Ground:
             wrap=not geographic,
         )
 
+    def pixel_areas(self, rows: NDArray[np.int64]) -> FloatArray:
+        """``(n, k)`` area of a pixel of each row at ``k`` ≥ 2 columns from 0 to the width: m², or 1 without a CRS.
+
+        On a map that is true to a hundredth everywhere, a pixel is what the grid says: 10 m make 100 m².
+        """
+        if self._is_true or self.geodetic is None:
+            return np.full((rows.size, 2), self.planar_pixel_area)
+        if self.crs is not None and self.crs.is_geographic and self.geobox.transform[3] == 0:
+            return np.repeat(
+                self._areas_around((rows + 0.5).astype(float), np.array([self.geobox.width / 2])), 2, axis=1
+            )
+        lattice, areas = self._lattice
+        low = np.clip(np.searchsorted(lattice, rows + 0.5, side="right") - 1, 0, lattice.size - 2)
+        t = ((rows + 0.5 - lattice[low]) / (lattice[low + 1] - lattice[low]))[:, None]
+        return np.asarray((1 - t) * areas[low] + t * areas[low + 1])
+
+    @property
+    def planar_pixel_area(self) -> float:
+        """Area of a pixel on the map, in m² (in square pixels without a CRS)."""
+        a, b, _, d, e, _ = self.geobox.transform
+        return 1.0 if self.crs is None else abs(a * e - b * d) * self._unit**2
+
+    @cached_property
+    def _is_true(self) -> bool:
+        """Whether areas on the map are those on the ground to a hundredth, all over the raster."""
+        if self.geodetic is None or self.crs is None or self.crs.is_geographic:
+            return False
+        areas = self._lattice[1]
+        return bool(np.isfinite(areas).all() and np.abs(areas / self.planar_pixel_area - 1).max() < _TRUE)
+
+    @cached_property
+    def _lattice(self) -> tuple[FloatArray, FloatArray]:
+        """Rows, and the areas of pixels around them: pixels change slowly, so a few hundred rows tell."""
+        rows = np.linspace(0, self.geobox.height, 257)
+        return rows, self._areas_around(rows, np.linspace(0, self.geobox.width, _KNOTS))
+
+    def _areas_around(self, rows: FloatArray, columns: FloatArray) -> FloatArray:
+        """``(rows, columns)`` areas of a pixel centred on each grid point."""
+        from geounet.io.shapes import Shapes
+
+        row, col = np.meshgrid(rows, columns, indexing="ij")
+        box = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+        corners = (np.stack([col.ravel(), row.ravel()], axis=1)[:, None] + box).reshape(-1, 2)
+        one = np.ones(row.size, np.int64)
+        areas = self.areas(
+            Shapes(xy=self.coordinates(corners), corner_counts=4 * one, ring_counts=one, part_counts=one)
+        )
+        return np.asarray(areas.reshape(row.shape))
+
+    def pixel_sides(self, rows: NDArray[np.int64]) -> FloatArray:
+        """``(n, 2)`` lengths of a pixel's sides along rows and along columns; only their ratio means something."""
+        across, down = self.geobox.pixel_size
+        out = np.tile([across, down], (rows.size, 1))
+        if self.crs is not None and self.crs.is_geographic:
+            _, _, _, _, e, f = self.geobox.transform
+            unit = self.crs.axis_info[0].unit_conversion_factor
+            out[:, 0] *= np.abs(np.cos((f + e * (rows + 0.5)) * unit))
+        return out
+
+    @cached_property
+    def metres_per_pixel(self) -> tuple[float, float]:
+        """A pixel's sides along rows and along columns in the middle of the raster (1 without a CRS)."""
+        if self.geodetic is None:
+            across, down = self.geobox.pixel_size
+            return across * self._unit, down * self._unit
+        row, col = np.array([self.geobox.height / 2]), np.array([self.geobox.width / 2])
+        across, down = self.pixel_sides(row.astype(np.int64))[0].tolist()
+        area = float(self._areas_around(row, col)[0, 0])
+        area = area if np.isfinite(area) and area > 0 else self.planar_pixel_area
+        scale = math.sqrt(area / (across * down))
+        return across * scale, down * scale
+
     @property
     def _unit(self) -> float:
         """Metres in a unit of the CRS; 1 where there is none."""
@@ -132,7 +208,10 @@ class Ground:
 
     @cached_property
     def longest_edge(self) -> float:
-        """CRS units in which the map may be taken as flat; also short against the raster, which may show the whole globe in ten pixels."""
+        """CRS units over which the map may be taken as flat.
+
+        Also short against the raster, which may show the whole globe in ten pixels.
+        """
         pixels = min(_LONGEST_EDGE, max(self.geobox.width, self.geobox.height) / 16)
         return pixels * min(self.geobox.pixel_size)
 
@@ -156,4 +235,5 @@ def planar_areas(xy: FloatArray, ring_starts: NDArray[np.int64], polygon_starts:
     shell = np.zeros(rings.size, bool)
     shell[polygon_starts[:-1]] = True
     owner = np.repeat(np.arange(polygon_starts.size - 1), np.diff(polygon_starts))
-    return np.bincount(owner, weights=np.where(shell, rings, -rings), minlength=polygon_starts.size - 1)
+    areas = np.bincount(owner, weights=np.where(shell, rings, -rings), minlength=polygon_starts.size - 1)
+    return np.asarray(areas, np.float64)

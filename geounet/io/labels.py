@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,9 +96,11 @@ class LabelRaster:
         block = self._raster.block_shape[0]
         return max(1, round(_STRIP_PIXELS / self.geobox.width / block)) * block
 
-    @property
-    def lut(self) -> NDArray[np.int32] | None:
-        """int32[256] from pixel value to label for uint8 rasters; None for others."""
+    def lut(self, *, whole: bool = False) -> NDArray[np.int32] | None:
+        """int32[256] from pixel value to label for uint8 rasters; None for others.
+
+        Values that do not become polygons are outside, unless the ``whole`` raster is asked for.
+        """
         if self._raster.dtype != np.uint8:
             return None
         out = np.arange(256, dtype=np.int32)
@@ -105,24 +108,35 @@ class LabelRaster:
         if nodata is not None:
             out[int(nodata)] = OUTSIDE
         if self._head is not None:
-            wanted = np.isin(np.arange(256), self._head.vector_values)
-            out[~wanted] = OUTSIDE
+            out[~np.isin(np.arange(256), self._wanted(whole=whole))] = OUTSIDE
         return out
 
-    def rows(self, step: int) -> Iterator[Rows]:
-        """All rows, ``step`` at a time. Raises SceneError where the file is damaged."""
-        width, height = self.geobox.width, self.geobox.height
-        for top in range(0, height, step):
-            yield self.read(Window(top, 0, min(step, height - top), width))
+    def _wanted(self, *, whole: bool) -> tuple[int, ...]:
+        assert self._head is not None
+        return tuple(c.value for c in self._head.classes) if whole else self._head.vector_values
 
-    def read(self, window: Window) -> Rows:
-        """The pixels of ``window``."""
+    def rows(self, step: int, *, whole: bool = False) -> Iterator[Rows]:
+        """All rows, ``step`` at a time; the next ones are read while the caller works on these.
+
+        ``whole``: as in `lut`. Raises SceneError where the file is damaged.
+        """
+        tops = range(0, self.geobox.height, step)
+        with ThreadPoolExecutor(1, thread_name_prefix="geounet-rows") as reader:
+            following = reader.submit(self._read, tops[0], step, whole)
+            for top in tops[1:]:
+                rows = following.result()
+                following = reader.submit(self._read, top, step, whole)
+                yield rows
+            yield following.result()
+
+    def _read(self, top: int, step: int, whole: bool) -> Rows:
+        window = Window(top, 0, min(step, self.geobox.height - top), self.geobox.width)
         piece = self._raster.read(window)
         labels, outside = piece.data[0], piece.bad
         if labels.dtype != np.uint8:
             outside = either(outside, piece.blank)
             if self._head is not None:
-                outside = either(outside, ~np.isin(labels, self._head.vector_values))
+                outside = either(outside, ~np.isin(labels, self._wanted(whole=whole)))
             labels = self._as_labels(labels, outside)
         confidence = None
         if self._confidence is not None:

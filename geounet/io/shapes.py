@@ -107,6 +107,10 @@ class Features:
     """``(n,)`` class name, str."""
     area: FloatArray
     """``(n,)`` m² on the ellipsoid (square pixels without a CRS)."""
+    lonlat: FloatArray | None
+    """``(corners, 2)`` degrees of the shapes' corners, where they are known."""
+    reshaped: bool
+    """Whether outlines are no longer those of pixels: cut or simplified."""
     confidence: FloatArray | None
     """``(n,)`` mean confidence 0..1, NaN where unknown; None without a confidence raster."""
 

@@ -39,7 +39,7 @@ class Spool:
 
     def __init__(self, folder: Path | None = None) -> None:
         """``folder``: where the unnamed file is made, once it is too large for memory."""
-        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=folder)  # noqa: SIM115 - closed by us
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=None if folder is None else str(folder))  # noqa: SIM115 - closed by us
         self._batches: list[_Batch] = []
         self._end = 0
         self.count = 0

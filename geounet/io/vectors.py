@@ -30,7 +30,7 @@ SUFFIXES: Mapping[str, str] = {
 class Writer(Protocol):
     """Takes chunks of features in order."""
 
-    def write(self, features: Features, *, lonlat: NDArray[np.float64] | None = None, check: bool = False) -> None:
+    def write(self, features: Features) -> None:
         """Append a chunk."""
 
     def close(self) -> None:
@@ -87,11 +87,11 @@ class OgrWriter:
         self._waiting: list[tuple[NDArray[np.object_], dict[str, NDArray[Any]]]] = []
         self._begun = False
 
-    def write(self, features: Features, *, lonlat: NDArray[np.float64] | None = None, check: bool = False) -> None:
+    def write(self, features: Features) -> None:
         """Append a chunk of features."""
         import shapely
 
-        wkb = shapely.to_wkb(features.shapes.to_shapely())
+        wkb = np.asarray(shapely.to_wkb(features.shapes.to_shapely()), object)
         if self._append:
             self._flush(wkb, features.columns())
         else:
@@ -144,7 +144,7 @@ class ParquetWriter:
         self._crs = crs
         self._chunks: list[Features] = []
 
-    def write(self, features: Features, *, lonlat: NDArray[np.float64] | None = None, check: bool = False) -> None:
+    def write(self, features: Features) -> None:
         """Keep a chunk of features."""
         self._chunks.append(features)
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geounet.errors import ConfigError
+from geounet.grid.geobox import GeoBox
+from geounet.io.aoi import read_area
 from geounet.io.geojson import GeoJsonWriter
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
-from geounet.io.shapes import Features, Shapes
+from geounet.io.shapes import Features
 from geounet.io.spool import Spool
 from geounet.io.vectors import SUFFIXES, check_formats, open_writers
 from geounet.model.spec import Head
-from geounet.vector.polygons import Polygons
-from geounet.vector.tracer import Tracer
+from geounet.run.layers import Layer, Progress, sweep_raster
 
-CONFIDENCE_ONE = 250
-"""Confidence byte of probability 1."""
-
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from shapely import Geometry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +88,23 @@ def vectorize(
     with LabelRaster(labels, head=head, confidence=confidence) as raster:
         paths = _output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
         ground = Ground(raster.geobox)
-        layer = next(iter(paths.values())).stem
-        with Spool(next(iter(paths.values())).parent) as spool:
-            _trace(raster, spool, block_rows or raster.strip_rows, progress)
-            totals = _Totals()
-            with open_writers(paths, layer=layer, ground=ground) as writers:
-                for features, lonlat in _features(spool, raster, ground):
+        layer = Layer(raster=raster, ground=ground, simplify=simplify, area=_area_of_interest(aoi, raster.geobox))
+        first = next(iter(paths.values()))
+        totals = _Totals()
+        with Spool(first.parent) as spool:
+            sweep_raster(
+                raster,
+                spool,
+                head=head,
+                min_area=min_area,
+                step=block_rows or raster.strip_rows,
+                progress=progress,
+            )
+            with open_writers(paths, layer=head.name if head else first.stem, ground=ground) as writers:
+                for features in layer.features(spool):
                     totals.add(features)
-                    for name, writer in writers.items():
-                        writer.write(features, lonlat=lonlat if name.startswith("geojson") else None)
+                    for writer in writers.values():
+                        writer.write(features)
     return VectorResult(
         paths=tuple(paths.values()),
         feature_count=totals.features,
@@ -119,10 +126,7 @@ def _output_paths(
 ) -> dict[str, Path]:
     """The file of each format."""
     base = Path(output) if output is not None else labels.with_suffix(SUFFIXES[formats[0]])
-    if base.suffix.lower() in SUFFIXES.values():
-        stem = base.with_suffix("")
-    else:
-        stem = base
+    stem = base.with_suffix("") if base.suffix.lower() in SUFFIXES.values() else base
     paths = {f: stem.with_name(stem.name + SUFFIXES[f]) for f in formats}
     if len(formats) == 1 and output is not None and base.suffix:
         paths = {formats[0]: base}
@@ -134,60 +138,18 @@ def _output_paths(
     return paths
 
 
-def _trace(raster: LabelRaster, spool: Spool, step: int, progress: Progress | None) -> None:
-    """Sweep the raster from top to bottom; polygons go to the spool as their components end."""
-    tracer = Tracer(width=raster.geobox.width, lut=raster.lut)
-    for rows in raster.rows(step):
-        spool.add(tracer.feed(rows.labels, confidence=rows.confidence, outside=rows.outside))
-        if progress is not None:
-            progress(tracer.row, raster.geobox.height)
-    spool.add(tracer.close())
+def _area_of_interest(path: str | Path | None, geobox: GeoBox) -> Geometry | None:
+    """The polygons of a file in the scene's CRS, prepared; they must meet the scene."""
+    if path is None:
+        return None
+    import shapely
 
-
-def _features(
-    spool: Spool, raster: LabelRaster, ground: Ground
-) -> Iterator[tuple[Features, NDArray[np.float64] | None]]:
-    """Chunks of features in order, with the degrees of their corners."""
-    names = raster.class_names()
-    count = 0
-    for polygons in spool.chunks():
-        shapes = _shapes(polygons, ground)
-        lonlat = ground.lonlat(shapes.xy)
-        value = raster.value_of(polygons.label)
-        yield (
-            Features(
-                shapes=shapes,
-                id=np.arange(count + 1, count + 1 + len(polygons)),
-                value=value,
-                name=np.array([names.get(v, str(v)) for v in value.tolist()], object),
-                area=_rounded(ground.areas(shapes, lonlat), raster),
-                confidence=_confidence(polygons) if raster.has_confidence else None,
-            ),
-            lonlat,
-        )
-        count += len(polygons)
-
-
-def _shapes(polygons: Polygons, ground: Ground) -> Shapes:
-    return Shapes(
-        xy=ground.coordinates(polygons.corners),
-        corner_counts=polygons.corner_counts.astype(np.int64),
-        ring_counts=polygons.ring_counts.astype(np.int64),
-        part_counts=np.ones(len(polygons), np.int64),
-    )
-
-
-def _rounded(areas: NDArray[np.float64], raster: LabelRaster) -> NDArray[np.float64]:
-    """Areas to a hundredth of m², or of a pixel where pixels are smaller."""
-    gsd = raster.geobox.gsd() or 1.0
-    return np.round(areas, max(2, 2 - int(np.floor(2 * np.log10(gsd)))) if gsd < 1 else 2)
-
-
-def _confidence(polygons: Polygons) -> NDArray[np.float64]:
-    """Mean confidence 0..1 to four decimals; NaN where no pixel has one."""
-    known = polygons.confidence_count > 0
-    mean = polygons.confidence_sum / np.maximum(1, polygons.confidence_count) / CONFIDENCE_ONE
-    return np.where(known, np.round(mean, 4), np.nan)
+    area = read_area(path, geobox)
+    corners = [geobox.affine * c for c in ((0, 0), (geobox.width, 0), geobox.shape[::-1], (0, geobox.height))]
+    if not shapely.intersects(area, shapely.Polygon(corners)):
+        raise ConfigError(f"--aoi {path}: the area lies outside the scene; check its coordinates and its CRS")
+    shapely.prepare(area)
+    return area
 
 
 def _ground_warnings(ground: Ground) -> list[str]:

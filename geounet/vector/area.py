@@ -5,6 +5,8 @@ and a line is ``a²/2 ∫ q dλ`` (J. P. Snyder, Map Projections: A Working Manu
 are straight in the plane of (λ, q); parallels and meridians are exact, others the better the shorter they are.
 """
 
+# ruff: noqa: PLR0917 - compiled functions are called with positions
+
 from __future__ import annotations
 
 import math

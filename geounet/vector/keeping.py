@@ -20,7 +20,7 @@ def finished_roots(row: Any, parent: Any, counts: Any) -> Any:
     """Numbers, ascending, of the components without a pixel in the last row."""
     n = counts[N_COMPONENTS]
     alive = np.zeros(n, np.bool_)
-    for k in range(row.count[0]):
+    for k in range(row.n_runs[0]):
         if row.ids[k] >= 0:
             alive[find(parent, row.ids[k])] = True
     out = np.empty(n, np.int32)
@@ -38,7 +38,7 @@ def forget_components(row: Any, components: Any, counts: Any) -> None:
     parent = components.parent
     n = counts[N_COMPONENTS]
     number = np.full(n, -1, np.int32)
-    for k in range(row.count[0]):
+    for k in range(row.n_runs[0]):
         if row.ids[k] >= 0:
             row.ids[k] = find(parent, row.ids[k])
             number[row.ids[k]] = 0
@@ -54,7 +54,7 @@ def forget_components(row: Any, components: Any, counts: Any) -> None:
         components.head[kept] = components.head[i]
         components.tail[kept] = components.tail[i]
         kept += 1
-    for k in range(row.count[0]):
+    for k in range(row.n_runs[0]):
         if row.ids[k] >= 0:
             row.ids[k] = number[row.ids[k]]
     for i in range(kept):

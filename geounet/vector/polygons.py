@@ -55,12 +55,15 @@ class Polygons:
 
     def part(self, begin: int, end: int) -> Polygons:
         """The components ``begin`` to ``end - 1``."""
-        rings = self.polygon_starts[[begin, end]]
-        corners = self.ring_starts[rings]
-        cuts = {"corners": slice(*corners), "corner_counts": slice(*rings)}
-        return Polygons(
-            **{f.name: getattr(self, f.name)[cuts.get(f.name, slice(begin, end))] for f in fields(self)}
-        )
+        return self.take(np.arange(begin, end))
+
+    def take(self, which: NDArray[Any]) -> Polygons:
+        """The components at the places ``which`` (numbers, or a mask)."""
+        order = np.flatnonzero(which) if which.dtype == bool else which
+        rings = ranges(self.polygon_starts[order], self.ring_counts[order])
+        corners = ranges(self.ring_starts[rings], self.corner_counts[rings])
+        picks = {"corners": corners, "corner_counts": rings}
+        return Polygons(**{f.name: getattr(self, f.name)[picks.get(f.name, order)] for f in fields(self)})
 
     def to_shapely(self, coordinates: NDArray[np.float64] | None = None) -> NDArray[np.object_]:
         """``(n,)`` shapely polygons; ``coordinates`` ``(corners, 2)`` replace the pixel coordinates."""
@@ -98,10 +101,7 @@ def in_order(polygons: Polygons) -> Polygons:
     order = np.argsort(polygons.identity, kind="stable")
     if np.array_equal(order, np.arange(order.size)):
         return polygons
-    rings = ranges(polygons.polygon_starts[order], polygons.ring_counts[order])
-    corners = ranges(polygons.ring_starts[rings], polygons.corner_counts[rings])
-    picks = {"corners": corners, "corner_counts": rings}
-    return Polygons(**{f.name: getattr(polygons, f.name)[picks.get(f.name, order)] for f in fields(polygons)})
+    return polygons.take(order)
 
 
 def ranges(begin: IntArray, counts: IntArray) -> NDArray[np.int64]:

@@ -7,6 +7,8 @@ of its own. Since the component is 4-connected, its interior is connected, and w
 hole: one simple shell, simple holes, touching in points only, as OGC 06-103r4 §6.1.11 wants polygons.
 """
 
+# ruff: noqa: PLR0917 - compiled functions are called with positions
+
 from __future__ import annotations
 
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from geounet.vector.sweep import EAST, N_DEAD, NO_EDGE, OPEN, SOUTH
+from geounet.vector.sweep import EAST, N_DEAD, NO_EDGE, SOUTH
 
 
 @njit(cache=True, nogil=True)

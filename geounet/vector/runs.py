@@ -28,7 +28,7 @@ class Row(NamedTuple):
     """``(width + 2,)`` component of each run, −1 outside."""
     fresh: NDArray[np.bool_]
     """``(width + 2,)`` whether the component begins with this run."""
-    count: NDArray[np.int64]
+    n_runs: NDArray[np.int64]
     """``(1,)`` number of runs."""
 
 
@@ -39,7 +39,7 @@ def new_row(width: int) -> Row:
         runs=np.full(width + 2, width, np.int32),
         ids=np.full(width + 2, -1, np.int32),
         fresh=np.zeros(width + 2, np.bool_),
-        count=np.zeros(1, np.int64),
+        n_runs=np.zeros(1, np.int64),
     )
 
 
@@ -119,4 +119,4 @@ def cut_runs(marks: Any, row: Any) -> None:
     if n and row.runs[n - 1] == width:
         n -= 1
     row.runs[n] = width
-    row.count[0] = n
+    row.n_runs[0] = n

@@ -10,6 +10,8 @@ corner on a straight border of two regions is left out. Directions are E, S, W, 
 turns right on the screen.
 """
 
+# ruff: noqa: PLR0917 - compiled functions are called with positions
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -83,7 +85,7 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_com
     """The component of each run of ``below``; returns the number of components."""
     width = below.labels.size - 2
     k = 0
-    for j in range(below.count[0]):
+    for j in range(below.n_runs[0]):
         a, b = below.runs[j], below.runs[j + 1]
         label = below.labels[a + 1]
         below.fresh[j] = False
@@ -91,10 +93,10 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_com
         if label == OUTSIDE:
             continue
         root = -1
-        while k + 1 < above.count[0] and above.runs[k + 1] <= a:
+        while k + 1 < above.n_runs[0] and above.runs[k + 1] <= a:
             k += 1
         q = k
-        while q < above.count[0] and above.runs[q] < b:
+        while q < above.n_runs[0] and above.runs[q] < b:
             if above.ids[q] >= 0 and above.labels[max(above.runs[q], a) + 1] == label:
                 other = find(components.parent, above.ids[q])
                 root = other if root < 0 else _union(root, other, components, aux)
@@ -116,7 +118,7 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_com
 
 @njit(cache=True, nogil=True)
 def _add_confidence(conf: Any, row: Any, sums: Any) -> None:
-    for j in range(row.count[0]):
+    for j in range(row.n_runs[0]):
         if row.ids[j] < 0:
             continue
         total, known = 0, 0
@@ -164,9 +166,9 @@ def _take_vertices(
         vertices.aux[v] = -1
         left = v
         up[x] = v
-        while j + 1 < below.count[0] and below.runs[j + 1] <= x:
+        while j + 1 < below.n_runs[0] and below.runs[j + 1] <= x:
             j += 1
-        begins = j < below.count[0] and below.runs[j] == x
+        begins = j < below.n_runs[0] and below.runs[j] == x
         if begins and below.fresh[j]:
             components.start_vertex[below.ids[j]] = v
         if nw != OUTSIDE and nw == ne and nw == sw:
@@ -216,11 +218,11 @@ def sweep(
         if conf.shape[0]:
             _add_confidence(conf[i], below, components.sums)
         nv = _take_vertices(above, below, y0 + i, marks, up, vertices, components, nv)
-        n = below.count[0]
+        n = below.n_runs[0]
         above.labels[:] = below.labels
         above.runs[: n + 1] = below.runs[: n + 1]
         above.ids[:n] = below.ids[:n]
-        above.count[0] = n
+        above.n_runs[0] = n
         taken += 1
     counts[N_VERTICES], counts[N_COMPONENTS] = nv, nc
     return taken

@@ -117,10 +117,8 @@ class Tracer:
 
     def _make_room(self) -> None:
         """Room for some more rows, however ragged."""
-        self._vertices = Vertices(*_grown(self._vertices, int(self._counts[N_VERTICES]), 4 * (self.width + 1)))
-        self._components = Components(
-            *_grown(self._components, int(self._counts[N_COMPONENTS]), 4 * self.width)
-        )
+        self._vertices = Vertices(*grown(self._vertices, int(self._counts[N_VERTICES]), 4 * (self.width + 1)))
+        self._components = Components(*grown(self._components, int(self._counts[N_COMPONENTS]), 4 * self.width))
 
     def _emit(self) -> Polygons:
         components = self._components
@@ -144,7 +142,7 @@ class Tracer:
         return out
 
 
-def _grown(arrays: Iterable[NDArray[Any]], used: int, spare: int) -> Iterator[NDArray[Any]]:
+def grown(arrays: Iterable[NDArray[Any]], used: int, spare: int) -> Iterator[NDArray[Any]]:
     """The arrays with room for ``spare`` entries after ``used``, at least doubled where there was none."""
     for old in arrays:
         if old.shape[0] - used >= spare:
