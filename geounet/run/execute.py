@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geounet.errors import BlocksFailed, Interrupted
+from geounet.errors import BlocksFailed, Interrupted, WorkError
 from geounet.run.context import RunContext
-from geounet.run.plan import Plan
+from geounet.run.plan import Plan, key_of
 from geounet.run.work import Receipt, Work
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ def compute_blocks(context: RunContext) -> None:
         context.progress.advance(receipt.skipped)
 
     options = context.options
-    with _interruptible(context), connect(workers=options.workers, scheduler=options.scheduler) as client:
+    with connect(workers=options.workers, scheduler=options.scheduler) as client:
         failures = run_blocks(
             client, work_of(context), missing, on_receipt=on_receipt, on_tiles=context.progress.advance
         )
     context.progress.finish()
     if failures:
         raise BlocksFailed(_failure_text(plan, failures))
+    if lost := journal.missing_quick(len(plan.partition)):
+        raise WorkError(f"blocks {lost[:3]} of {plan.scene_name} never came back; run the same command again")
 
 
 def _start_progress(context: RunContext, missing: Sequence[int]) -> None:
@@ -58,7 +60,8 @@ def _start_progress(context: RunContext, missing: Sequence[int]) -> None:
 
 
 @contextmanager
-def _interruptible(context: RunContext) -> Iterator[None]:
+def interruptible(context: RunContext) -> Iterator[None]:
+    """Turn a KeyboardInterrupt in any stage into Interrupted, which says how to go on."""
     try:
         yield
     except (KeyboardInterrupt, Interrupted) as error:
@@ -84,7 +87,7 @@ def work_of(context: RunContext) -> Work:
     plan, options = context.plan, context.options
     model = plan.package.origin
     return Work(
-        key=context.journal.folder.name,
+        key=key_of(parts=context.journal.parts.absolute(), partition=plan.partition, request=plan.request),
         scene=plan.scene,
         model=str(Path(model).absolute()) if Path(model).exists() else model,
         model_digest=plan.package.digest,

@@ -52,9 +52,7 @@ class Journal:
     def __init__(self, state: Path, key: str, *, fresh: bool = False) -> None:
         self.folder = state / key[:24]
         self.parts = self.folder / "parts"
-        for other in state.iterdir():
-            if other.is_dir() and (fresh or other != self.folder):
-                shutil.rmtree(other)
+        forget_parts(state, but=None if fresh else self.folder)
         self.parts.mkdir(parents=True, exist_ok=True)
         sweep(self.parts)
         self._file = self.folder / "journal.jsonl"
@@ -96,6 +94,8 @@ class Journal:
         content = self._file.read_bytes()
         for line in content.splitlines(keepends=True):
             try:
+                if not line.endswith(b"\n"):
+                    break  # the next receipt would be written onto this line
                 receipt = Receipt(**json.loads(line))
             except (ValueError, TypeError):
                 break
@@ -106,37 +106,66 @@ class Journal:
                 stream.truncate(whole)
 
 
+def forget_parts(state: Path, *, but: Path | None = None) -> None:
+    """Remove the parts of every run in a state folder, ``but`` for one."""
+    for folder in state.iterdir():
+        if folder.is_dir() and folder != but:
+            shutil.rmtree(folder)
+
+
 class Record:
     """What the results folder holds, stage by stage: a finished stage with the same key is not done again."""
 
     def __init__(self, state: Path) -> None:
         self._path = state / "run.json"
-        self._stages: dict[str, dict[str, Any]] = {}
-        try:
-            self._stages = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self._stages = {}
+        self._stages: dict[str, dict[str, Any]] = _read_stages(self._path)
 
     def finished(self, stage: str, key: str, output: Path) -> dict[str, Any] | None:
         """Facts of a stage that was finished under this key and whose files are all still as it left them."""
         entry = self._stages.get(stage)
-        if entry is None or entry.get("key") != key:
+        if entry is None or entry["key"] != key or entry["facts"] is None:
             return None
         whole = all(stamp(output / name) == found for name, found in entry["files"].items())
         return entry["facts"] if whole else None
 
+    def claim(self, stage: str, key: str, files: list[str], *, fresh: bool) -> None:
+        """Remember whose files these will be, before the first of them is written.
+
+        A run that is killed between its files finds its own again, and nobody takes the old and the new for one.
+        A stage that was finished under this key stays finished, unless ``fresh``.
+        """
+        entry = self._stages.get(stage)
+        if fresh or entry is None or entry["key"] != key:
+            self._stages[stage] = {"key": key, "files": dict.fromkeys(files), "facts": None}
+            self._write()
+
     def conflicts(self, stage: str, key: str, output: Path, files: list[str]) -> list[str]:
         """Files that exist and were not left by this stage under this key."""
-        entry = self._stages.get(stage) or {}
-        ours = entry.get("files", {}) if entry.get("key") == key else {}
+        entry = self._stages.get(stage)
+        ours = entry["files"] if entry is not None and entry["key"] == key else {}
         return [name for name in files if (output / name).exists() and name not in ours]
 
     def finish(self, stage: str, key: str, output: Path, files: list[str], facts: dict[str, Any]) -> None:
         """Remember a finished stage."""
         stamps = {name: stamp(output / name) for name in files}
         self._stages[stage] = {"key": key, "files": stamps, "facts": facts}
+        self._write()
+
+    def _write(self) -> None:
         publish_text(self._path, json.dumps(self._stages, indent=1, sort_keys=True))
         sync(self._path.parent)
+
+
+def _read_stages(path: Path) -> dict[str, dict[str, Any]]:
+    """What a record holds; nothing where it is missing or damaged."""
+    try:
+        stages = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: {"key": str(entry["key"]), "files": dict(entry["files"]), "facts": entry["facts"]}
+            for name, entry in stages.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
 
 
 def stamp(path: Path) -> list[int] | None:

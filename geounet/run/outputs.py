@@ -53,6 +53,11 @@ def raster_key(plan: Plan, options: InferOptions) -> str:
     return key_of(rasters=plan.raster_key, aoi=_content(options.aoi), confidence=options.confidence)
 
 
+def journal_key(plan: Plan, options: InferOptions) -> str:
+    """Names the content of the parts."""
+    return key_of(rasters=plan.raster_key, aoi=_content(options.aoi))
+
+
 def vector_key(plan: Plan, options: InferOptions) -> str:
     """Names the content and the set of the vectors."""
     return key_of(
@@ -99,14 +104,28 @@ def refuse_to_overwrite(plan: Plan, options: InferOptions, record: Record) -> No
     """ConfigError where files are in the way that this very run did not leave, unless told to replace them."""
     if options.overwrite:
         return
-    stages = (
-        (RASTERS, raster_key(plan, options), raster_files(plan, options)),
-        (VECTORS, vector_key(plan, options), vector_files(plan, options)),
-        (DESCRIPTIONS, vector_key(plan, options), list(DESCRIPTION_FILES)),
-    )
-    in_the_way = [name for stage, key, files in stages for name in record.conflicts(stage, key, plan.output, files)]
+    in_the_way = [
+        name
+        for stage, key, files in _stages(plan, options)
+        for name in record.conflicts(stage, key, plan.output, files)
+    ]
     if in_the_way:
         raise ConfigError(
             f"{plan.output} holds results of another run ({', '.join(in_the_way[:3])}"
             f"{', …' if len(in_the_way) > 3 else ''}); add --overwrite to replace them, or choose another --output"
         )
+
+
+def claim_outputs(plan: Plan, options: InferOptions, record: Record) -> None:
+    """Remember that the run's files are its own, before the first of them is written."""
+    for stage, key, files in _stages(plan, options):
+        record.claim(stage, key, files, fresh=options.fresh)
+
+
+def _stages(plan: Plan, options: InferOptions) -> list[tuple[str, str, list[str]]]:
+    """Every stage with its key and the files that it leaves."""
+    return [
+        (RASTERS, raster_key(plan, options), raster_files(plan, options)),
+        (VECTORS, vector_key(plan, options), vector_files(plan, options)),
+        (DESCRIPTIONS, vector_key(plan, options), list(DESCRIPTION_FILES)),
+    ]

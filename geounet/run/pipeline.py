@@ -10,10 +10,10 @@ from geounet.model.package import load_model
 from geounet.run.adopt import with_partition_of
 from geounet.run.context import RunContext
 from geounet.run.describe import describe_results
-from geounet.run.execute import compute_blocks
-from geounet.run.journal import Journal, Record, hold
+from geounet.run.execute import compute_blocks, interruptible
+from geounet.run.journal import Journal, Record, forget_parts, hold
 from geounet.run.options import InferOptions
-from geounet.run.outputs import finished_run, refuse_to_overwrite
+from geounet.run.outputs import claim_outputs, finished_run, journal_key, refuse_to_overwrite
 from geounet.run.plan import Plan, make_plan, open_for, results_folder
 from geounet.run.progress import Progress
 from geounet.run.result import Run
@@ -43,9 +43,10 @@ def infer_scene(
     with hold(plan.output) as state:
         record = Record(state)
         if not options.fresh and (run := finished_run(plan, options, record)) is not None:
+            forget_parts(state)
             return run
         refuse_to_overwrite(plan, options, record)
-        journal = Journal(state, plan.raster_key, fresh=options.fresh)
+        journal = Journal(state, journal_key(plan, options), fresh=options.fresh)
         context = RunContext(
             plan=with_partition_of(journal, plan, options),
             options=options,
@@ -54,7 +55,9 @@ def infer_scene(
             progress=progress,
             timings={"open": time.perf_counter() - started},
         )
-        return work_through(context)
+        claim_outputs(context.plan, options, record)
+        with interruptible(context):
+            return work_through(context)
 
 
 def work_through(context: RunContext) -> Run:

@@ -16,7 +16,7 @@ class Work:
     """Everything a process needs to compute any block of a run."""
 
     key: str
-    """Names the run's parts: scene content, model, options and partition."""
+    """Names this work among all that a worker may meet: which parts, where, of which partition, how computed."""
     scene: SceneSpec
     model: str
     """Name or path of the package, as this machine and the workers find it."""
