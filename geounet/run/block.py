@@ -56,6 +56,10 @@ class _Tally:
                 counts[value] += int(np.count_nonzero(labels == value))
 
 
+class RunnerClosed(Exception):
+    """The runner was closed before the block's turn came; another run has the process now."""
+
+
 class BlockRunner:
     """Computes blocks of one run in one process: one network, one reader thread, one writer thread.
 
@@ -78,12 +82,20 @@ class BlockRunner:
         self._wanted_area = area_mask(work.aoi, self._scene.geobox) if work.aoi else None
         self._carry: _Carry | None = None
         self._lock = threading.Lock()
+        self._closed = False
         self.stop = threading.Event()
         """Set to make the running block give up at its next tile."""
 
     def run(self, index: int, on_tiles: OnTiles = lambda _count: None) -> Receipt:
-        """Compute one block and write its part. Raises Interrupted when ``stop`` was set meanwhile."""
+        """Compute one block and write its part.
+
+        Raises Interrupted when ``stop`` was set meanwhile, RunnerClosed after :meth:`close`.
+        """
         with self._lock:
+            if self.stop.is_set():
+                raise Interrupted("stopped before a block")
+            if self._closed:
+                raise RunnerClosed
             started = time.perf_counter()
             block = self._work.partition[index]
             path = Path(self._work.parts) / part_name(index)
@@ -107,12 +119,14 @@ class BlockRunner:
             )
 
     def close(self) -> None:
-        """Free the network, the threads and the scene."""
-        self.stop.set()
-        self._reader.submit(self._scene.close).result()
-        for executor in (self._reader, self._writer):
-            executor.shutdown(wait=True)
-        self._engine.close()
+        """Free the network, the threads and the scene, once the running block is done."""
+        with self._lock:
+            self._closed = True
+            self._carry = None
+            self._reader.submit(self._scene.close).result()
+            for executor in (self._reader, self._writer):
+                executor.shutdown(wait=True)
+            self._engine.close()
 
     def _compute(
         self, block: Block, writer: PartWriter, carry: _Carry | None, tally: _Tally, on_tiles: OnTiles

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,12 +16,13 @@ import distributed
 from dask import config as dask_config
 from distributed import Client, Future, LocalCluster, get_worker
 
-from geounet.errors import ConfigError, GeounetError, Interrupted, RequestError
-from geounet.run.block import BlockRunner
+from geounet.errors import ConfigError, GeounetError, Interrupted, RequestError, WorkError
+from geounet.run.block import BlockRunner, RunnerClosed
 from geounet.run.work import Receipt, Work
 
 _IN_FLIGHT = 2  # blocks per worker: one that runs and one that waits, so that no worker idles for a round trip
 _ATTEMPTS = 3
+_PATIENCE = 60.0  # seconds to wait for a worker when all have gone
 _REFRESH = 5.0  # seconds between looks at which workers there are
 _TOPIC = "geounet-tiles"
 _LOOPBACK = "127.0.0.1:0"
@@ -136,16 +138,21 @@ class _Dispatcher:
         self._futures: dict[str, Future] = {}
         self._placed: dict[str, tuple[str, int]] = {}
         self._looked = float("-inf")
+        self._name = uuid.uuid4().hex[:12]  # a task of an earlier client that still runs is not ours
         self.failures: list[Failure] = []
 
     def receipts(self) -> Iterator[Receipt]:
-        """All receipts, as the blocks finish."""
+        """All receipts, as the blocks finish. Raises WorkError where no worker is left to compute the others."""
         finished = distributed.as_completed(loop=self._client.loop)
         self._share_out()
         for worker in list(self._stretches):
             for _ in range(_IN_FLIGHT):
                 self._submit(worker, finished)
-        while self._futures:
+        while self._futures or self._is_work_left():
+            if not self._futures:
+                self._wait_for_a_worker()
+                self._fill(finished)
+                continue
             future = next(finished)
             worker, block = self._placed.pop(future.key)
             del self._futures[future.key]
@@ -154,10 +161,26 @@ class _Dispatcher:
                 yield future.result()
             else:
                 self._failed(block, error)
-            self._share_out()
-            for name in [worker, *self._stretches]:
-                while self._load(name) < _IN_FLIGHT and self._submit(name, finished):
-                    pass
+            self._fill(finished, first=worker)
+
+    def _fill(self, finished: Any, *, first: str | None = None) -> None:
+        """Give every worker its blocks in flight, ``first`` to the one that has just become idle."""
+        self._share_out()
+        for name in [*([first] if first else []), *self._stretches]:
+            while self._load(name) < _IN_FLIGHT and self._submit(name, finished):
+                pass
+
+    def _is_work_left(self) -> bool:
+        return bool(self._loose) or any(self._stretches.values())
+
+    def _wait_for_a_worker(self) -> None:
+        try:
+            self._client.wait_for_workers(1, timeout=_PATIENCE)
+        except TimeoutError as error:
+            raise WorkError(
+                "all Dask workers have gone; what is finished is kept; start workers and run the same command again"
+            ) from error
+        self._looked = float("-inf")
 
     def cancel(self) -> None:
         """Give up everything in flight."""
@@ -208,7 +231,7 @@ class _Dispatcher:
             compute_block,
             self._work,
             block,
-            key=f"geounet-{self._work.key[:16]}-{block}-{self._attempts.get(block, 0)}",
+            key=f"geounet-{self._name}-{block}-{self._attempts.get(block, 0)}",
             workers=[worker],
             allow_other_workers=True,
             pure=False,
@@ -241,15 +264,16 @@ def _is_transient(error: BaseException) -> bool:
 
 def compute_block(work: Work, block: int) -> Receipt:
     """Compute one block in this process; the task that a worker runs."""
-    runner = runner_of(work)
     reporter = _TileReporter(work.key)
-    receipt = runner.run(block, reporter.add)
-    reporter.flush()
-    return receipt
+    while True:
+        with suppress(RunnerClosed):  # two runs that share a worker take turns
+            receipt = runner_of(work).run(block, reporter.add)
+            reporter.flush()
+            return receipt
 
 
 def runner_of(work: Work) -> BlockRunner:
-    """This process's runner for a run: one network per process, so another run's is closed first."""
+    """This process's runner for a run: one network per process, so another run's is closed after its block."""
     with _runners_lock:
         if work.key not in _runners:
             for key in list(_runners):
