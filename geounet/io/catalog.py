@@ -12,6 +12,7 @@ from geounet.grid.geobox import GeoBox
 from geounet.io import access, products
 from geounet.io import bands as band_names
 from geounet.io.layers import on_grid
+from geounet.io.palette import COLOURS, PaletteLayer, has_palette
 from geounet.io.raster import Layer, Raster
 
 _TOKEN = re.compile(r"(?:^|[_.\-])(B\d{1,2}A?|B8A)(?=$|[_.\-])", re.IGNORECASE)
@@ -27,6 +28,8 @@ class Entry:
     name: str
     raw: str | None
     """What the file itself, or its name, calls the band."""
+    colour: int = 0
+    """1, 2, 3: the red, green or blue that the band's numbers stand for; 0: the band as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,21 @@ def _of_files(sources: Sequence[access.Source]) -> Catalog:
         for (source, place, raw, _), name in zip(found, names, strict=True)
     ]
     label = sources[0].label if len(sources) == 1 else f"stack of {len(sources)} files from {sources[0].label}"
-    return Catalog(label=label, entries=tuple(entries), default=tuple(range(len(entries))))
+    default = tuple(range(len(entries)))
+    return Catalog(label=label, entries=(*entries, *_palette_entries(sources)), default=default)
+
+
+def _palette_entries(sources: Sequence[access.Source]) -> list[Entry]:
+    """The colours of a palette raster, as bands that can be chosen."""
+    if len(sources) != 1:
+        return []
+    with Raster(sources[0]) as raster:
+        if not has_palette(raster):
+            return []
+    return [
+        Entry(source=sources[0], place=0, name=name, raw=None, colour=number)
+        for number, name in enumerate(COLOURS, start=1)
+    ]
 
 
 def _token(path: str) -> str:
@@ -128,13 +145,16 @@ def open_entries(chosen: Sequence[Entry], *, nodata: float | None, fallback: flo
             raster = Raster(source, bands=wanted[source], nodata=nodata, fallback=fallback)
             rasters.append(raster)  # one at a time, so that the open ones are known when the next one fails
         reference = min(rasters, key=lambda r: r.geobox.pixel_size) if finest else rasters[0]
-        layers = tuple(_lay(r, reference.geobox) for r in rasters)
+        coloured = any(e.colour for e in chosen)  # then there is one file, with one band of numbers
+        layers: tuple[Layer, ...] = (
+            (PaletteLayer(rasters[0]),) if coloured else tuple(_lay(r, reference.geobox) for r in rasters)
+        )
     except BaseException:
         for opened in rasters:
             opened.close()
         raise
     flat = [(s, p) for s in sources for p in wanted[s]]
-    order = tuple(flat.index((e.source, e.place)) for e in chosen)
+    order = tuple(e.colour if coloured else flat.index((e.source, e.place)) for e in chosen)
     return Opened(layers=layers, rasters=tuple(rasters), reference=reference, order=order)
 
 

@@ -94,7 +94,7 @@ def warnings_of(raster: Raster) -> tuple[str, ...]:
     ):
         found.append("almost empty: the file stores next to nothing of the pixels that it declares")
     if "palette" in raster.colours:
-        found.append("a palette: pixels are indices, not colours; expand it first (gdal_translate -expand rgb)")
+        found.append("a palette: pixels are indices; for its colours choose --bands red,green,blue")
     return tuple(found)
 
 

@@ -18,12 +18,12 @@ def choose_bands(scene: Scene, spec: ModelSpec, *, given: bool) -> tuple[str, ..
     needed = tuple(band.name for band in spec.bands)
     if scene.count == len(needed) and (given or _may_be(scene.band_names, needed)):
         return None
-    if not given and set(needed) <= set(scene.band_names):
+    if not given and set(needed) <= set(scene.all_band_names):
         return needed
     raise ModelError(
         f"{scene.name} has {scene.count} band{'s' * (scene.count != 1)} ({', '.join(scene.band_names)}), model "
         f"{spec.name!r} needs {len(needed)} ({', '.join(needed)}); choose them with --bands, for example "
-        f"--bands {','.join(str(n + 1) for n in range(len(needed)))}"
+        f"--bands {','.join(str(min(n + 1, scene.count)) for n in range(len(needed)))}"
     )
 
 
