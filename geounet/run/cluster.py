@@ -66,8 +66,8 @@ def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
                 processes=workers > 0,
                 memory_limit=None,
                 host="127.0.0.1" if workers > 0 else None,
-                dashboard_address=None if workers == 0 else _LOOPBACK,
-                worker_dashboard_address=None if workers == 0 else _LOOPBACK,
+                dashboard_address=_LOOPBACK,  # None would not mean none, but port 8787 of all interfaces
+                worker_dashboard_address=_LOOPBACK,
                 silence_logs=logging.CRITICAL,
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
