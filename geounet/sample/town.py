@@ -11,7 +11,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geounet.sample.districts import draw_cell, place_cars
+from geounet.sample.cell import place_cars
+from geounet.sample.districts import draw_cell
 from geounet.sample.frame import MOTORWAY_HALF, Frame, cell_rng, make_frame
 from geounet.sample.palette import Palette, make_palette
 from geounet.sample.sketch import (
