@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -62,7 +63,7 @@ class Options(TypedDict, total=False):
 def load_config(path: str | Path) -> dict[str, Any]:
     """The options in a YAML file; keys may be written as on the command line. ConfigError in one line."""
     try:
-        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        given = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506  a SafeLoader
     except OSError as error:
         raise ConfigError(f"--config {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -72,15 +73,29 @@ def load_config(path: str | Path) -> dict[str, Any]:
         return {}
     if not isinstance(given, dict):
         raise ConfigError(f"--config {path} holds {type(given).__name__}; expected lines of 'option: value'")
-    options = {_canonical(str(key)): value for key, value in given.items()}
-    check_keys(options, where=f"--config {path}")
+    where = f"--config {path}"
+    options = {_canonical(str(key)): value for key, value in given.items() if value is not None}
+    check_keys(options, where=where)
+    for key, value in options.items():
+        _convert(key, value, where=where)
     folder = Path(path).absolute().parent
     for key in ("output", "mask", "aoi"):
-        if options.get(key) is not None:
-            options[key] = folder / str(options[key])
-    if options.get("model") is not None and (folder / str(options["model"])).exists():
-        options["model"] = folder / str(options["model"])
+        if key in options:
+            options[key] = folder / _path(options[key])
+    if "model" in options and (folder / options["model"]).exists():
+        options["model"] = folder / options["model"]
     return options
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only, and no key twice: YAML would silently take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [_canonical(str(key.value)) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"option {key!r} is there {keys.count(key)} times")
+        return super().construct_mapping(node, deep)
 
 
 def _canonical(key: str) -> str:
@@ -94,7 +109,9 @@ def check_keys(options: Mapping[str, Any], *, where: str) -> None:
     for key in options:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            hint = (
+                f"; did you mean {_written(near[0])}?" if near else f"; known are {', '.join(map(_written, known))}"
+            )
             raise ConfigError(f"{where}: unknown option {key!r}{hint}")
 
 
@@ -108,12 +125,18 @@ def build_options(config: Mapping[str, Any], given: Mapping[str, Any]) -> InferO
     return InferOptions(**{key: _convert(key, value) for key, value in merged.items()})
 
 
-def _convert(key: str, value: Any) -> Any:
+def _written(key: str) -> str:
+    """An option as it is written on the command line, without the dashes before it."""
+    return "format" if key == "formats" else key.replace("_", "-")
+
+
+def _convert(key: str, value: Any, *, where: str = "") -> Any:
     try:
         return _CONVERTERS[key](value)
     except (TypeError, ValueError, OverflowError) as error:
-        flag = "format" if key == "formats" else key.replace("_", "-")
-        raise ConfigError(f"--{flag} {value!r}: expected {_EXPECTED.get(_CONVERTERS[key], 'text')}") from error
+        option = f"{where}: {_written(key)}" if where else f"--{_written(key)}"
+        shown = repr(value) if isinstance(value, str) else str(value)
+        raise ConfigError(f"{option} {shown}: expected {_EXPECTED[_CONVERTERS[key]]}") from error
 
 
 def parse_size(value: Any) -> int:
@@ -151,14 +174,26 @@ def _flag(value: Any) -> bool:
 
 def _names(value: Any) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else list(value) if not isinstance(value, int) else [value]
+    if any(isinstance(part, bool) or not isinstance(part, str | int) for part in parts):
+        raise TypeError(value)
     names = tuple(str(part).strip() for part in parts)
     if not names or not all(names):
         raise ValueError(value)
     return names
 
 
+def _formats(value: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_names(value)))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | PathLike) or not str(value):
+        raise TypeError(value)
+    return str(value)
+
+
 def _path(value: Any) -> Path:
-    return Path(str(value)).expanduser()
+    return Path(_text(value)).expanduser()
 
 
 _EXPECTED: dict[Callable[[Any], Any], str] = {
@@ -167,19 +202,22 @@ _EXPECTED: dict[Callable[[Any], Any], str] = {
     _number: "a number",
     _flag: "true or false",
     _names: "names or numbers separated by commas",
+    _formats: "names separated by commas",
+    _text: "text",
+    _path: "the path of a file or folder",
     parse_size: "a size such as 4GiB",
 }
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "model": str,
+    "model": _text,
     "output": _path,
     "tile": _whole,
     "overlap": _whole,
     "batch": _whole_or_auto,
     "block": _whole_or_auto,
     "memory": parse_size,
-    "device": str,
-    "precision": str,
-    "tta": str,
+    "device": _text,
+    "precision": _text,
+    "tta": _text,
     "bands": _names,
     "stack": _flag,
     "nodata": _number,
@@ -188,10 +226,10 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "aoi": _path,
     "workers": _whole,
     "threads": _whole,
-    "scheduler": str,
+    "scheduler": _text,
     "min_area": _number,
     "simplify": _number,
-    "formats": _names,
+    "formats": _formats,
     "confidence": _flag,
     "fresh": _flag,
     "overwrite": _flag,

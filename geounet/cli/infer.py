@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from geounet.cli import show
-from geounet.cli.main import complain
 from geounet.cli.options import output_options, run_options
-from geounet.errors import ConfigError, GeounetError, Interrupted
+from geounet.cli.scenes import each_scene, scene_groups
 
 
 @click.command(short_help="Run a model over scenes.")
@@ -32,54 +31,31 @@ def infer(scenes: tuple[str, ...], config: str | None, dry_run: bool, **given: A
     """
     from geounet.config import build_options, load_config
 
-    as_json, quiet = given.pop("as_json"), given.pop("quiet")
+    as_json, quiet, verbose = (given.pop(name) for name in ("as_json", "quiet", "verbose"))
     options = build_options(load_config(config) if config else {}, given)
-    groups = [list(scenes)] if options.stack else [[scene] for scene in scenes]
-    _refuse_equal_stems(groups)
+    groups = scene_groups(scenes, options)
     if dry_run:
         from geounet.cli.plan import show_plans
 
-        return show_plans(groups, options, as_json=as_json)
-    codes = [_infer_one(group, options, len(groups) > 1, as_json=as_json, quiet=quiet) for group in groups]
-    return max(codes)
+        return show_plans(groups, options, as_json=as_json, quiet=quiet, verbose=verbose)
+
+    def one(paths: Sequence[str]) -> None:
+        _infer_one(paths, options, several=len(groups) > 1, as_json=as_json, quiet=quiet)
+
+    return each_scene(groups, one, as_json=as_json, verbose=verbose)
 
 
-def _infer_one(paths: Sequence[str], options: Any, several: bool, *, as_json: bool, quiet: bool) -> int:
-    """Run one scene; with several, a failure is told and the next one begins."""
+def _infer_one(paths: Sequence[str], options: Any, *, several: bool, as_json: bool, quiet: bool) -> None:
     from geounet.cli.progress import BarProgress, choose_progress
     from geounet.run.pipeline import infer_scene
 
     progress = choose_progress(as_json=as_json, quiet=quiet)
     try:
         run = infer_scene(paths, options, progress=progress, several=several)
-    except Interrupted:
-        raise
-    except GeounetError as error:
-        if as_json:
-            show.json_line("error", scene=paths[0], message=str(error), exit_code=error.exit_code)
-        if not several:
-            raise
-        return complain(f"{paths[0]}: {error}", error.exit_code)
     finally:
         if isinstance(progress, BarProgress):
             progress.close()
     _show_run(run, as_json=as_json, quiet=quiet)
-    return 0
-
-
-def _refuse_equal_stems(groups: Sequence[Sequence[str]]) -> None:
-    """ConfigError where two scenes would write into one folder."""
-    from geounet.io.access import safe_stem
-
-    seen: dict[str, str] = {}
-    for group in groups if len(groups) > 1 else []:
-        stem = safe_stem(group[0])
-        if stem in seen:
-            raise ConfigError(
-                f"{seen[stem]} and {group[0]} would both write to a folder named {stem}; run them one by one, "
-                "each with its own --output"
-            )
-        seen[stem] = group[0]
 
 
 def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
@@ -96,13 +72,13 @@ def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
         speed = run.pixels / 1e6 / run.seconds
         click.echo(
             f"{run.scene}: {run.pixels / 1e6:,.1f} Mpx in {show.duration(run.seconds)} ({speed:.2f} Mpx/s), "
-            f"{run.tiles} tiles, {run.engine}"
+            f"{show.count(run.tiles, 'tile')}, {run.engine}"
         )
     click.echo(f"results in {run.output}")
     show.table(
         [(name, show.size(path.stat().st_size)) for name, path in sorted(run.paths.items()) if path.exists()]
     )
     for head, areas in run.area_by_class.items():
-        click.echo(f"{head}: {run.features.get(head, 0):,} polygons")
+        click.echo(f"{head}: {show.count(run.features.get(head, 0), 'polygon')}")
         show.table([(name, show.area(value)) for name, value in areas.items()])
     sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ import click
 
 from geounet import __version__
 from geounet.errors import GeounetError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 COMMANDS = {
     "infer": "Run a model over scenes: COGs, vectors, a report.",
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(run(arguments))
 
 
-def run(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911  one return per kind of ending
+def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -75,26 +78,57 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911  one re
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
-        return complain(f"{error.format_message()}{_hint(error)}", error.exit_code)
-    except GeounetError as error:
-        return complain(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        return complain("interrupted", 130)
+    except click.exceptions.NoArgsIsHelpError as question:
+        click.echo(question.format_message())
+        return 0
     except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except MemoryError:
-        return complain("out of memory; give a smaller --memory, --block or --batch", 1)
-    except Exception as error:  # noqa: BLE001  a bug of ours must not look like the user's
-        return _confess(error, verbose="-v" in given or "--verbose" in given)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  a user never sees a traceback
+        return tell_error(error, as_json="--json" in given, verbose=bool({"-v", "--verbose"} & set(given)))
+
+
+def tell_error(error: BaseException, *, scene: str | None = None, as_json: bool, verbose: bool) -> int:
+    """Print an error as one line (with ``--json`` also as an event) and return the exit code that it becomes.
+
+    ``scene`` is named where it is one of several.
+    """
+    message, exit_code = _told(error, verbose=verbose)
+    if as_json:
+        from geounet.cli.show import json_line
+
+        json_line("error", scene=scene, message=message, exit_code=exit_code)
+    return complain(message if scene is None or scene in message else f"{scene}: {message}", exit_code)
+
+
+def _told(error: BaseException, *, verbose: bool) -> tuple[str, int]:
+    """What to say about an error, in one line, and its exit code."""
+    if isinstance(error, GeounetError):
+        return one_line(str(error)), error.exit_code
+    if isinstance(error, click.ClickException):
+        return one_line(f"{error.format_message()}{_hint(error)}"), error.exit_code
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return "interrupted", 130
+    if isinstance(error, MemoryError):
+        return "out of memory; give a smaller --memory, --block or --batch", 1
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return f"{error.strerror}{_of_file(error)}; free some space and run the same command again to go on", 1
+    return _confess(error, verbose=verbose), 1
+
+
+def one_line(message: str) -> str:
+    """The message without line breaks."""
+    return " ".join(message.split())
 
 
 def complain(message: str, exit_code: int) -> int:
     """Print one line on standard error; the exit code."""
-    line = " ".join(message.split())
-    click.echo(f"geounet: {'stopped' if exit_code == 130 else 'error'}: {line}", err=True)
+    click.echo(f"geounet: {'stopped' if exit_code == 130 else 'error'}: {one_line(message)}", err=True)
     return exit_code
+
+
+def _of_file(error: OSError) -> str:
+    return f": {error.filename}" if error.filename else ""
 
 
 def _hint(error: click.ClickException) -> str:
@@ -104,15 +138,15 @@ def _hint(error: click.ClickException) -> str:
     return f" (see: {error.ctx.command_path} --help)"
 
 
-def _confess(error: Exception, *, verbose: bool) -> int:
+def _confess(error: BaseException, *, verbose: bool) -> str:
+    """A bug of ours must not look like the user's mistake."""
     if verbose:
         import traceback
 
         traceback.print_exception(error)
-    return complain(
+    return one_line(
         f"unexpected {type(error).__name__}: {error}; this is a bug in geounet, please report it"
-        + ("" if verbose else " with the output of the same command and -v"),
-        1,
+        + ("" if verbose else " with the output of the same command and -v")
     )
 
 

@@ -57,9 +57,7 @@ def run_options(command: Decorated) -> Decorated:
 def output_options(command: Decorated) -> Decorated:
     """``--json``, ``-q`` and ``-v``."""
     for option in (
-        click.option(
-            "--verbose", "-v", is_flag=True, expose_value=False, help="Show tracebacks of unexpected errors."
-        ),
+        click.option("--verbose", "-v", is_flag=True, help="Show tracebacks of unexpected errors."),
         click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line."),
     ):

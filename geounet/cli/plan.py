@@ -9,6 +9,7 @@ import click
 
 from geounet.cli import show
 from geounet.cli.options import output_options, run_options
+from geounet.cli.scenes import Group, each_scene, scene_groups
 
 
 @click.command(short_help="Say what infer would run, and what it would cost.")
@@ -22,21 +23,23 @@ def plan(scenes: tuple[str, ...], config: str | None, **given: Any) -> int:
     """
     from geounet.config import build_options, load_config
 
-    as_json = given.pop("as_json")
-    given.pop("quiet")
+    as_json, quiet, verbose = (given.pop(name) for name in ("as_json", "quiet", "verbose"))
     options = build_options(load_config(config) if config else {}, given)
-    return show_plans([list(scenes)] if options.stack else [[scene] for scene in scenes], options, as_json=as_json)
+    groups = scene_groups(scenes, options)
+    return show_plans(groups, options, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
-def show_plans(groups: Sequence[Sequence[str]], options: Any, *, as_json: bool) -> int:
-    """Print a plan for every scene."""
+def show_plans(groups: Sequence[Group], options: Any, *, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Print a plan for every scene; quiet: only find out whether it can work."""
     from geounet.run.forecast import forecast
     from geounet.run.pipeline import plan_scene
 
-    for paths in groups:
+    def one(paths: Group) -> None:
         laid_out = plan_scene(paths, options, several=len(groups) > 1)
-        _show(laid_out, forecast(laid_out), as_json=as_json)
-    return 0
+        if not quiet:
+            _show(laid_out, forecast(laid_out), as_json=as_json)
+
+    return each_scene(groups, one, as_json=as_json, verbose=verbose)
 
 
 def _show(plan: Any, measured: Any, *, as_json: bool) -> None:
@@ -83,7 +86,7 @@ def _rows(plan: Any, measured: Any) -> list[tuple[str, str]]:
         ("model", f"{spec.name} {spec.version}: {heads}"),
         (
             "engine",
-            f"{plan.engine} on {request.device}, {request.threads} tiles at a time × {plan.workers} processes",
+            f"{measured.engine}, {show.count(request.threads, 'tile')} at a time in {processes}",
         ),
         ("tiles", f"{costs.tiles:,} of {plan.lattice.tile} px, overlap {overlap} px"),
         ("blocks", f"{len(blocks):,} of up to {blocks.block_width} × {blocks.block_height} px"),

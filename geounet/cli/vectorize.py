@@ -56,7 +56,7 @@ def vectorize(labels: str, formats: str | None, as_json: bool, quiet: bool, **gi
             "done", paths=result.paths, features=result.feature_count, area_by_class=dict(result.area_by_class)
         )
     elif not quiet:
-        click.echo(f"{result.feature_count:,} polygons")
+        click.echo(show.count(result.feature_count, "polygon"))
         show.table([(str(path), show.size(path.stat().st_size)) for path in result.paths])
         show.table([(f"class {value}", show.area(area)) for value, area in result.area_by_class.items()])
     return 0

@@ -20,6 +20,11 @@ def choose_bands(scene: Scene, spec: ModelSpec, *, given: bool) -> tuple[str, ..
         return None
     if not given and set(needed) <= set(scene.all_band_names):
         return needed
+    if given:
+        raise ModelError(
+            f"--bands chooses {scene.count} ({', '.join(scene.band_names)}), model {spec.name!r} needs "
+            f"{len(needed)} ({', '.join(needed)}); name {len(needed)} bands in this order"
+        )
     raise ModelError(
         f"{scene.name} has {scene.count} band{'s' * (scene.count != 1)} ({', '.join(scene.band_names)}), model "
         f"{spec.name!r} needs {len(needed)} ({', '.join(needed)}); choose them with --bands, for example "

@@ -17,6 +17,7 @@ from geounet.grid.blocks import Partition
 from geounet.grid.geobox import GeoBox
 from geounet.grid.lattice import Lattice
 from geounet.io.scene import Scene, SceneSpec
+from geounet.io.vectors import check_formats
 from geounet.model.engine import EngineRequest, check_tile, engine_kind, resolve_device
 from geounet.model.package import Package
 from geounet.run.fit import choose_bands, fit_warnings
@@ -94,6 +95,7 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
     Raises ConfigError or ModelError where it cannot work, with the remedy.
     """
     spec = package.spec
+    check_formats(options.formats)
     tile = options.tile or spec.tile
     check_tile(tile, package)
     overlap = options.overlap if options.overlap is not None else min(spec.overlap, tile // 4)
@@ -114,9 +116,10 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
     partition = divide(lattice, block=options.block, workers=workers, columns=budget // bytes_per_column)
     memory = bytes_per_column * min(partition.block_width + tile, lattice.cols.length + tile)
     if memory > budget:
+        smaller = "block" if options.block is not None else "tile"
         raise ConfigError(
-            f"--block {partition.block_width} needs {memory / 2**20:.0f} MiB, the budget is "
-            f"{budget / 2**20:.0f} MiB; give a smaller --block or a larger --memory"
+            f"blocks of {partition.block_width} columns need {_mib(memory * workers)}, the budget is "
+            f"{_mib(budget * workers)}; give a larger --memory or a smaller --{smaller}"
         )
     return Plan(
         scene=scene.spec,
@@ -196,6 +199,10 @@ def memory_budget(given: int | None, workers: int) -> int:
     if given is not None:
         return given // workers
     return min(2**30, psutil.virtual_memory().available // 4 // workers)
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:,.4g} MiB"
 
 
 def usable_cores() -> int:

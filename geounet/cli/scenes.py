@@ -1,0 +1,62 @@
+"""Several scenes in one command: which files make which scene, and one that fails does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from geounet.cli.main import tell_error
+from geounet.errors import ConfigError, Interrupted, RequestError
+
+Group = Sequence[str]
+
+
+def scene_groups(scenes: Sequence[str], options: Any) -> list[Group]:
+    """The files of each scene: all of them are one scene with ``--stack``, else each is one.
+
+    Raises ConfigError where two scenes would write into one folder.
+    """
+    groups: list[Group] = [list(scenes)] if options.stack else [[scene] for scene in scenes]
+    seen: dict[Path, str] = {}
+    for first, *_ in groups if len(groups) > 1 else []:
+        folder = _results_folder(first, options)
+        if folder in seen:
+            raise ConfigError(
+                f"{seen[folder]} and {first} would both write to {folder}; run them one by one, each with its own "
+                "--output"
+            )
+        seen[folder] = first
+    return groups
+
+
+def _results_folder(scene: str, options: Any) -> Path:
+    """Where a scene's results go, as far as its name tells; the pipeline has the same rule."""
+    from geounet.io.access import safe_stem
+
+    stem = safe_stem(scene)
+    if options.output is not None:
+        return Path(options.output) / stem
+    return Path(scene).absolute().parent / f"{stem}_geounet"
+
+
+def each_scene(groups: Sequence[Group], work: Callable[[Group], None], *, as_json: bool, verbose: bool) -> int:
+    """Do ``work`` for every scene; the exit code.
+
+    With one scene its error passes through. With several it is told and the next scene begins; then 2 says that
+    all were refused, 1 that some failed or were refused and the others are done. Interrupted always passes.
+    """
+    if len(groups) == 1:
+        work(groups[0])
+        return 0
+    codes = []
+    for group in groups:
+        try:
+            work(group)
+            codes.append(0)
+        except (Interrupted, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001  a bug that one scene brings to light is told, too
+            codes.append(tell_error(error, scene=group[0], as_json=as_json, verbose=verbose))
+    refused = RequestError.exit_code
+    return refused if all(code == refused for code in codes) else int(any(codes))
