@@ -11,6 +11,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -18,6 +19,8 @@ import markdown_blocks
 import pytest
 
 from geounet.cli.main import cli, run
+from geounet.config import build_options
+from geounet.run.options import InferOptions
 
 DOCUMENTS = [
     path
@@ -66,11 +69,9 @@ def check_geounet(arguments: list[str], where: str, capfd) -> None:
         load_config(next(a for a in arguments if a.endswith(".yaml")))
         return
     if any("://" in argument for argument in arguments):
-        from geounet.config import build_options
-
         given = parse(arguments[0], arguments[1:])
-        extra = ("scenes", "config", "dry_run", "as_json", "quiet")
-        build_options({}, {k: v for k, v in given.items() if k not in extra})
+        known = {field.name for field in fields(InferOptions)}
+        build_options({}, {name: value for name, value in given.items() if name in known})
         return
     if arguments[0] == "sample":
         arguments = [*arguments, "--size", "256"]
