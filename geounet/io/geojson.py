@@ -53,10 +53,11 @@ class GeoJsonWriter:
 
     def write(self, features: Features) -> None:
         """Append a chunk of features."""
-        shapes = self._globe(features.shapes, features.lonlat)
+        shapes, cut = self._globe(features.shapes, features.lonlat)
         lost = shapes.part_counts == 0
         if features.reshaped or self._is_delicate():
-            shapes = _mended(shapes)
+            cut[:] = True
+        shapes = _mended(shapes, cut & ~lost)
         text, sizes = self._format(shapes, features)
         self.dropped += int(lost.sum())
         self.collapsed += int(((sizes == 0) & ~lost).sum())
@@ -70,16 +71,16 @@ class GeoJsonWriter:
         if not self._lines:
             self._file.write(b"\n]}\n")
 
-    def _globe(self, shapes: Shapes, lonlat: NDArray[np.float64] | None) -> Shapes:
-        """The shapes in degrees, rings that cross the antimeridian or hold a pole cut."""
+    def _globe(self, shapes: Shapes, lonlat: NDArray[np.float64] | None) -> tuple[Shapes, NDArray[np.bool_]]:
+        """The shapes in degrees; those that cross the antimeridian or hold a pole cut, and which these are."""
         ground = self._ground
         if ground.geodetic is None or ground.crs is None:
-            return shapes
+            return shapes, np.zeros(len(shapes), bool)
         flat = shapes.at(ground.lonlat(shapes.xy) if lonlat is None else lonlat)
         odd = odd_shapes(flat, geographic=bool(ground.crs.is_geographic))
         if not odd.any():
-            return flat
-        return merge(flat, cut_shapes(shapes.take(odd), ground), odd)
+            return flat, odd
+        return merge(flat, cut_shapes(shapes.take(odd), ground), odd), odd
 
     def _is_delicate(self) -> bool:
         """Whether outlines may cross themselves in degrees: pixels near the rounding, or edges that bend."""
@@ -134,10 +135,12 @@ def _numbers(values: NDArray[np.float64]) -> list[str]:
     return [repr(v) if np.isfinite(v) else "null" for v in values.tolist()]
 
 
-def _mended(shapes: Shapes) -> Shapes:
-    """The shapes rounded, and valid afterwards."""
+def _mended(shapes: Shapes, suspects: NDArray[np.bool_]) -> Shapes:
+    """The shapes, those of ``suspects`` ``(n,)`` valid also once they are rounded."""
+    if not suspects.any():
+        return shapes
     rounded = shapes.at(np.rint(shapes.xy * 10.0**DECIMALS) / 10.0**DECIMALS)
-    bad = np.flatnonzero(shapes.part_counts > 0)
+    bad = np.flatnonzero(suspects)
     geometries = rounded.take(bad).to_shapely()
     broken = ~shapely.is_valid(geometries)
     if not broken.any():

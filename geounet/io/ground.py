@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float64]
 
 _KNOTS = 33
 _TRUE = 0.01
+_FLAT = 1000.0
+"""Metres; see `Ground.longest_edge`."""
 _LONGEST_EDGE = 64.0
 """Pixels; longer edges are cut for areas, as a line that is straight on the map is not on the ground."""
 
@@ -110,14 +112,11 @@ class Ground:
             return planar_areas(shapes.xy, ring_starts, polygon_starts) * self._unit**2
         geographic = bool(self.crs.is_geographic)
         xy = shapes.xy
-        if not geographic:
-            xy, ring_starts = densify(xy, ring_starts, self.longest_edge)
-        if lonlat is None or not self._is_wgs84 or xy.shape != lonlat.shape:
-            lon, lat = self._to_own.transform(xy[:, 0], xy[:, 1])
-            if geographic:
-                lon = xy[:, 0]
+        if geographic:
+            lon, lat = xy[:, 0], xy[:, 1]
         else:
-            lon, lat = lonlat[:, 0], lonlat[:, 1]
+            xy, ring_starts, source = densify(xy, ring_starts, self.longest_edge)
+            lon, lat = self._own_lonlat(xy, source, lonlat)
         unit = self.geodetic.axis_info[0].unit_conversion_factor
         return ellipsoidal_areas(
             lon * unit,
@@ -201,6 +200,18 @@ class Ground:
         scale = math.sqrt(area / (across * down))
         return across * scale, down * scale
 
+    def _own_lonlat(
+        self, xy: FloatArray, source: NDArray[np.int64], lonlat: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Degrees on the CRS's own datum; those on WGS 84 serve if that is it, where ``source`` is not −1."""
+        if lonlat is None or not self._is_wgs84:
+            lon, lat = self._to_own.transform(xy[:, 0], xy[:, 1])
+            return lon, lat
+        out = lonlat[source]
+        new = source < 0
+        out[new] = np.stack(self._to_own.transform(xy[new, 0], xy[new, 1]), axis=1)
+        return out[:, 0], out[:, 1]
+
     @property
     def _unit(self) -> float:
         """Metres in a unit of the CRS; 1 where there is none."""
@@ -213,7 +224,7 @@ class Ground:
         Also short against the raster, which may show the whole globe in ten pixels.
         """
         pixels = min(_LONGEST_EDGE, max(self.geobox.width, self.geobox.height) / 16)
-        return pixels * min(self.geobox.pixel_size)
+        return min(pixels * min(self.geobox.pixel_size), _FLAT / self._unit)
 
 
 def _flattening(geodetic: CRS) -> float:

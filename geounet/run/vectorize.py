@@ -145,8 +145,8 @@ def _area_of_interest(path: str | Path | None, geobox: GeoBox) -> Geometry | Non
     import shapely
 
     area = read_area(path, geobox)
-    corners = [geobox.affine * c for c in ((0, 0), (geobox.width, 0), geobox.shape[::-1], (0, geobox.height))]
-    if not shapely.intersects(area, shapely.Polygon(corners)):
+    scene = shapely.transform(shapely.box(0, 0, geobox.width, geobox.height), Ground(geobox).coordinates)
+    if not shapely.intersects(area, scene):
         raise ConfigError(f"--aoi {path}: the area lies outside the scene; check its coordinates and its CRS")
     shapely.prepare(area)
     return area

@@ -19,17 +19,17 @@ from geounet.vector.sweep import N_COMPONENTS, N_DEAD, N_VERTICES, OPEN
 def finished_roots(row: Any, parent: Any, counts: Any) -> Any:
     """Numbers, ascending, of the components without a pixel in the last row."""
     n = counts[N_COMPONENTS]
-    alive = np.zeros(n, np.bool_)
+    alive = np.zeros(n, np.uint8)
     for k in range(row.n_runs[0]):
         if row.ids[k] >= 0:
-            alive[find(parent, row.ids[k])] = True
+            alive[find(parent, row.ids[k])] = 1
     out = np.empty(n, np.int32)
     m = 0
     for i in range(n):
         if parent[i] == i and not alive[i]:
             out[m] = i
             m += 1
-    return out[:m].copy()
+    return out[:m]
 
 
 @njit(cache=True, nogil=True)
@@ -37,7 +37,9 @@ def forget_components(row: Any, components: Any, counts: Any) -> None:
     """Renumber the components of the last row as 0, 1, … in their order, and forget the others."""
     parent = components.parent
     n = counts[N_COMPONENTS]
-    number = np.full(n, -1, np.int32)
+    number = np.empty(n, np.int32)
+    for i in range(n):
+        number[i] = -1
     for k in range(row.n_runs[0]):
         if row.ids[k] >= 0:
             row.ids[k] = find(parent, row.ids[k])
@@ -50,7 +52,8 @@ def forget_components(row: Any, components: Any, counts: Any) -> None:
         components.first[kept] = components.first[i]
         components.label[kept] = components.label[i]
         components.start_vertex[kept] = components.start_vertex[i]
-        components.sums[kept] = components.sums[i]
+        for s in range(3):
+            components.sums[kept, s] = components.sums[i, s]
         components.head[kept] = components.head[i]
         components.tail[kept] = components.tail[i]
         kept += 1

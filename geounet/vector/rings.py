@@ -25,8 +25,41 @@ def _room(array: Any, used: int, more: int) -> Any:
     if used + more <= array.size:
         return array
     out = np.empty(max(2 * array.size, used + more), array.dtype)
-    out[:used] = array[:used]
+    for i in range(used):
+        out[i] = array[i]
     return out
+
+
+@njit(cache=True, nogil=True)
+def _append(array: Any, used: int, other: Any, begin: int, end: int) -> Any:
+    """``array`` with ``other[begin:end]`` after its first ``used`` entries; grown where that is needed."""
+    array = _room(array, used, end - begin)
+    for i in range(begin, end):
+        array[used + i - begin] = other[i]
+    return array
+
+
+@njit(cache=True, nogil=True)
+def _sort(a: Any, n: int) -> None:
+    """Sort ``a[:n]`` in place by heaps; numba's own sort takes four seconds to compile."""
+    for end in range(1, n):
+        k = end
+        while k > 0 and a[(k - 1) // 2] < a[k]:
+            a[(k - 1) // 2], a[k] = a[k], a[(k - 1) // 2]
+            k = (k - 1) // 2
+    for end in range(n - 1, 0, -1):
+        a[0], a[end] = a[end], a[0]
+        k = 0
+        while True:
+            low = 2 * k + 1
+            if low >= end:
+                break
+            if low + 1 < end and a[low + 1] > a[low]:
+                low += 1
+            if a[low] <= a[k]:
+                break
+            a[low], a[k] = a[k], a[low]
+            k = low
 
 
 @njit(cache=True, nogil=True)
@@ -49,18 +82,17 @@ def _walk(
 ) -> tuple[Any, Any, int, Any, int, int]:
     """Walk one ring from vertex ``v0`` in direction ``d0`` and append it to ``path``, loops after it."""
     link, flags, aux = vertices.link, vertices.flags, vertices.aux
-    top = 0
+    top = np.int64(0)
     loops = np.empty(16, stack.dtype)
     loop_lengths = np.empty(4, lengths.dtype)
-    n_loops, n_loop_rings = 0, 0
-    touches = 0
+    n_loops, n_loop_rings = np.int64(0), np.int64(0)
+    touches = np.int64(0)
     v, d = v0, d0
     while True:
         if _crossing(link, v) and aux[v] >= 0:
-            low = aux[v]
+            low = np.int64(aux[v])
             n = top - low
-            loops = _room(loops, n_loops, n)
-            loops[n_loops : n_loops + n] = stack[low:top]
+            loops = _append(loops, n_loops, stack, low, top)
             n_loops += n
             loop_lengths = _room(loop_lengths, n_loop_rings, 1)
             loop_lengths[n_loop_rings] = n
@@ -79,7 +111,7 @@ def _walk(
         touches |= flags[v] >> (4 + d) & 1
         if flags[v] & 15 == 15:
             counts[N_DEAD] += 1
-        v = link[v, d]
+        v = np.int64(link[v, d])
         right, left = (d + 1) & 3, (d + 3) & 3
         if link[v, right] != NO_EDGE:
             d = right
@@ -90,12 +122,11 @@ def _walk(
     for k in range(top):
         if _crossing(link, stack[k]):
             aux[stack[k]] = -1
-    path = _room(path, n_path, top + n_loops)
-    path[n_path : n_path + top] = stack[:top]
-    path[n_path + top : n_path + top + n_loops] = loops[:n_loops]
-    lengths = _room(lengths, n_rings, 1 + n_loop_rings)
+    path = _append(path, n_path, stack, np.int64(0), top)
+    path = _append(path, n_path + top, loops, np.int64(0), n_loops)
+    lengths = _room(lengths, n_rings, 1)
     lengths[n_rings] = top
-    lengths[n_rings + 1 : n_rings + 1 + n_loop_rings] = loop_lengths[:n_loop_rings]
+    lengths = _append(lengths, n_rings + 1, loop_lengths, np.int64(0), n_loop_rings)
     return stack, path, n_path + top + n_loops, lengths, n_rings + 1 + n_loop_rings, touches
 
 
@@ -110,37 +141,35 @@ def walk(finished: Any, vertices: Any, components: Any, counts: Any) -> tuple[An
     stack = np.empty(1024, np.int32)
     path = np.empty(4096, np.int32)
     lengths = np.empty(1024, np.int32)
+    corners = np.empty(64, np.int32)
     ring_counts = np.empty(finished.size, np.int32)
-    touching = np.empty(finished.size, np.bool_)
-    n_path, n_rings = 0, 0
+    touching = np.zeros(finished.size, np.bool_)
+    n_path, n_rings = np.int64(0), np.int64(0)
     for i in range(finished.size):
         root = finished[i]
         before = n_rings
-        # the list of hole corners shares ``aux`` with the walk: vertices of a hole corner are no crossings
-        n_corners = 0
-        v = components.head[root]
-        while v >= 0:
+        n_corners = np.int64(0)
+        # the list is taken now: ``aux``, through which it runs, is of use to the walk as well
+        corner = components.head[root]
+        while corner >= 0:
+            corners = _room(corners, n_corners, 1)
+            corners[n_corners] = corner
             n_corners += 1
-            v = vertices.aux[v]
-        corners = np.empty(n_corners, np.int32)
-        v = components.head[root]
-        for k in range(n_corners):
-            corners[k] = v
-            v = vertices.aux[v]
-        corners.sort()
-        stack, path, n_path, lengths, n_rings, touches = _walk(
-            components.start_vertex[root], EAST, vertices, counts, stack, path, n_path, lengths, n_rings
-        )
-        for k in range(n_corners):
-            if not vertices.flags[corners[k]] & (1 << SOUTH):
-                stack, path, n_path, lengths, n_rings, touched = _walk(
-                    corners[k], SOUTH, vertices, counts, stack, path, n_path, lengths, n_rings
-                )
-                touches |= touched
+            corner = vertices.aux[corner]
+        _sort(corners, n_corners)
+        for k in range(-1, n_corners):
+            v = np.int64(components.start_vertex[root] if k < 0 else corners[k])
+            d = np.int64(EAST if k < 0 else SOUTH)
+            if vertices.flags[v] & (1 << d):
+                continue
+            stack, path, n_path, lengths, n_rings, touches = _walk(
+                v, d, vertices, counts, stack, path, n_path, lengths, n_rings
+            )
+            if touches:
+                touching[i] = True
         ring_counts[i] = n_rings - before
-        touching[i] = touches != 0
     coords = np.empty((n_path, 2), np.int32)
     for k in range(n_path):
         coords[k, 0] = vertices.xy[path[k], 0]
         coords[k, 1] = vertices.xy[path[k], 1]
-    return coords, lengths[:n_rings].copy(), ring_counts, touching
+    return coords, lengths[:n_rings], ring_counts, touching

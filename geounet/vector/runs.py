@@ -3,6 +3,8 @@
 A *run* is a stretch of equal labels in a row. A component is numbered when its first run is met, so numbers
 grow with the first pixel in row-major order; when two turn out to be one, the smaller number is the root.
 Nothing here knows of strips: the same rows give the same numbers, however they are divided.
+
+The kernels copy in plain loops: numba takes seconds to compile an assignment of one slice to another.
 """
 
 from __future__ import annotations
@@ -109,6 +111,19 @@ def places(marks: Any, out: Any) -> int:
                     out[n] = k
                     n += 1
     return n
+
+
+@njit(cache=True, nogil=True)
+def keep_row(below: Any, above: Any) -> None:
+    """Copy the row ``below`` to ``above``, for the next one."""
+    n = below.n_runs[0]
+    for c in range(below.labels.size):
+        above.labels[c] = below.labels[c]
+    for k in range(n):
+        above.ids[k] = below.ids[k]
+        above.runs[k] = below.runs[k]
+    above.runs[n] = below.runs[n]
+    above.n_runs[0] = n
 
 
 @njit(cache=True, nogil=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from geounet.vector.runs import OUTSIDE, cut_runs, find, load, mark
+from geounet.vector.runs import OUTSIDE, cut_runs, find, keep_row, load, mark
 
 
 class Census(NamedTuple):
@@ -106,18 +106,6 @@ def _note_borders(above: Any, below: Any, borders: Any, n: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _swap(above: Any, below: Any) -> None:
-    n = below.n_runs[0]
-    for c in range(below.labels.size):
-        above.labels[c] = below.labels[c]
-    for k in range(n):
-        above.ids[k] = below.ids[k]
-        above.runs[k] = below.runs[k]
-    above.runs[n] = below.runs[n]
-    above.n_runs[0] = n
-
-
-@njit(cache=True, nogil=True)
 def survey(
     values: Any,
     shut: Any,
@@ -158,7 +146,7 @@ def survey(
             end = _area(knots[i], before[i], step, below.runs[j + 1])
             census.area[root] += np.int64(np.rint(end - _area(knots[i], before[i], step, below.runs[j])))
         counts[1] = _note_borders(above, below, borders, counts[1])
-        _swap(above, below)
+        keep_row(below, above)
     return height
 
 
@@ -188,4 +176,4 @@ def relabel(
             if below.ids[j] >= 0:
                 for c in range(below.runs[j], below.runs[j + 1]):
                     out[i, c] = final[below.ids[j]]
-        _swap(above, below)
+        keep_row(below, above)

@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from geounet.vector.runs import OUTSIDE, cut_runs, find, load, mark, places
+from geounet.vector.runs import OUTSIDE, cut_runs, find, keep_row, load, mark, places
 
 EAST, SOUTH, WEST, NORTH = 0, 1, 2, 3
 NO_EDGE, OPEN = np.int32(-1), np.int32(-2)
@@ -107,7 +107,8 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_com
             components.parent[root] = root
             components.first[root] = np.int64(y) * width + a
             components.label[root] = label
-            components.sums[root] = 0
+            for s in range(3):
+                components.sums[root, s] = 0
             components.head[root] = -1
             components.tail[root] = -1
             below.fresh[j] = True
@@ -218,11 +219,7 @@ def sweep(
         if conf.shape[0]:
             _add_confidence(conf[i], below, components.sums)
         nv = _take_vertices(above, below, y0 + i, marks, up, vertices, components, nv)
-        n = below.n_runs[0]
-        above.labels[:] = below.labels
-        above.runs[: n + 1] = below.runs[: n + 1]
-        above.ids[:n] = below.ids[:n]
-        above.n_runs[0] = n
+        keep_row(below, above)
         taken += 1
     counts[N_VERTICES], counts[N_COMPONENTS] = nv, nc
     return taken

@@ -133,7 +133,7 @@ class Tracer:
             confidence_count=sums[:, 2],
             touches=touches,
             ring_counts=ring_counts,
-            corner_counts=corner_counts,
+            corner_counts=corner_counts.copy(),
             corners=corners,
         )
         forget_components(self._above, components, self._counts)

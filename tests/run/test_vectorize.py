@@ -1,0 +1,254 @@
+"""`geounet.vectorize`: from a file to files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import rasterio.features
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+
+from geounet.errors import ConfigError, MissingExtraError, SceneError
+from geounet.model.spec import Head, LabelClass
+from geounet.run.vectorize import vectorize
+
+UTM = Affine(10, 0, 500000, 0, -10, 5500000)
+HEAD = Head(
+    name="cover",
+    kind="classes",
+    classes=tuple(LabelClass(value=i, name=n, color="#112233") for i, n in enumerate(("bare", "tree", "lake"))),
+)
+ROAD = Head(
+    name="road",
+    kind="mask",
+    classes=(LabelClass(value=0, name="else", color="#000000"), LabelClass(value=1, name="road", color="#ffffff")),
+)
+
+
+def patches(height: int = 60, width: int = 50, seed: int = 1) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(seed)
+    z = np.cumsum(np.cumsum(rng.standard_normal((height + 5, width + 5)), 0), 1)
+    z = z[5:, 5:] - z[:-5, 5:] - z[5:, :-5] + z[:-5, :-5]
+    return np.digitize(z, np.quantile(z, [0.3, 0.65])).astype(np.uint8)
+
+
+def raster(path: Path, data: NDArray[Any], **options: Any) -> Path:
+    profile = {"crs": "EPSG:32633", "transform": UTM, "nodata": 255} | options
+    tags = profile.pop("tags", {})
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=data.shape[0],
+        width=data.shape[1],
+        count=1,
+        dtype=data.dtype,
+        **{k: v for k, v in profile.items() if v is not None},
+    ) as file:
+        file.write(data, 1)
+        file.update_tags(**tags)
+    return path
+
+
+def test_attributes_and_result(tmp_path: Path) -> None:
+    labels = patches()
+    labels[:9, :9] = 255
+    confidence = np.where(labels == 255, 255, 200).astype(np.uint8)
+    seen: list[tuple[int, int]] = []
+    result = vectorize(
+        raster(tmp_path / "cover.tif", labels),
+        head=HEAD,
+        confidence=raster(tmp_path / "confidence.tif", confidence),
+        block_rows=7,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert result.paths == (tmp_path / "cover.geojson",)
+    frame = geopandas.read_file(result.paths[0])
+    assert len(frame) == result.feature_count
+    assert frame["id"].tolist() == list(range(1, len(frame) + 1))
+    assert dict(zip(frame["class"], frame["name"], strict=True)) == {0: "bare", 1: "tree", 2: "lake"}
+    assert set(frame["confidence_mean"]) == {0.8}
+    assert sum(result.area_by_class.values()) == pytest.approx((labels != 255).sum() * 100, rel=2e-3)
+    assert frame.groupby("class").area_m2.sum().to_dict() == pytest.approx(dict(result.area_by_class))
+    assert seen[-1] == (60, 60)
+    assert not result.warnings
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"min_area": 700.0}, {"simplify": 12.0}, {"min_area": 700.0, "simplify": 12.0}]
+)
+def test_same_bytes_whatever_the_strips(options: dict[str, float], tmp_path: Path) -> None:
+    path = raster(tmp_path / "a.tif", patches())
+    found = set()
+    for rows in (1, 7, 16, 60, 1000):
+        result = vectorize(path, output=tmp_path / "o.geojson", overwrite=True, block_rows=rows, **options)
+        found.add(result.paths[0].read_bytes())
+    assert len(found) == 1
+
+
+def test_rasterizing_gives_the_labels_back(tmp_path: Path) -> None:
+    labels = patches()
+    labels[20:30, 5:40] = 255
+    vectorize(raster(tmp_path / "a.tif", labels), output=tmp_path / "a.gpkg", formats=["gpkg"])
+    frame = geopandas.read_file(tmp_path / "a.gpkg")
+    pairs = zip(frame.geometry, frame["class"], strict=True)
+    burnt = rasterio.features.rasterize(pairs, out_shape=labels.shape, transform=UTM, fill=255, dtype="uint8")
+    assert np.array_equal(burnt, labels)
+
+
+def test_every_format_has_the_same_features(tmp_path: Path) -> None:
+    path = raster(tmp_path / "a.tif", patches())
+    result = vectorize(path, output=tmp_path / "out", formats=["geojson", "geojsonseq", "gpkg", "fgb"])
+    assert [p.suffix for p in result.paths] == [".geojson", ".geojsonl", ".gpkg", ".fgb"]
+    first = geopandas.read_file(result.paths[0])
+    for file in result.paths[1:]:
+        other = geopandas.read_file(file).sort_values("id", ignore_index=True)
+        for column in ("id", "class", "name", "area_m2"):
+            assert other[column].tolist() == first[column].tolist(), file
+        degrees = other.to_crs(4326).geometry
+        assert degrees.hausdorff_distance(first.geometry).max() < 2e-7
+
+
+def test_simplified_is_still_a_coverage(tmp_path: Path) -> None:
+    path = raster(tmp_path / "a.tif", patches(200, 200))
+    vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"], simplify=15)
+    vectorize(path, output=tmp_path / "p.gpkg", formats=["gpkg"])
+    shapes = geopandas.read_file(tmp_path / "o.gpkg").geometry.to_numpy()
+    plain = geopandas.read_file(tmp_path / "p.gpkg").geometry.to_numpy()
+    assert shapely.is_valid(shapes).all()
+    assert shapely.coverage_is_valid(np.concatenate([shapely.get_parts(s) for s in shapes]))
+    assert shapely.get_num_coordinates(shapes).sum() < 0.7 * shapely.get_num_coordinates(plain).sum()
+    union = shapely.union_all(shapes)
+    assert abs(shapely.area(shapes).sum() - union.area) < 1e-6 * union.area
+
+
+def test_small_parts_are_absorbed(tmp_path: Path) -> None:
+    labels = patches()
+    path = raster(tmp_path / "a.tif", labels)
+    result = vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"], min_area=900)
+    frame = geopandas.read_file(tmp_path / "o.gpkg")
+    assert frame.geometry.area.min() >= 900
+    assert frame.geometry.area.sum() == labels.size * 100
+    assert result.feature_count < vectorize(path).feature_count
+
+
+def test_min_area_is_metres_in_degrees_too(tmp_path: Path) -> None:
+    labels = np.zeros((60, 40), np.uint8)
+    labels[5, 5:7] = 1  # at 60° north a pixel of 0.01° has half the area of one at the equator
+    labels[55, 5:7] = 1
+    box = {"crs": "EPSG:4326", "transform": Affine(1, 0, 0, 0, -1, 60)}
+    frame = vectorize(raster(tmp_path / "a.tif", labels, **box), min_area=1.8e10, output=tmp_path / "o.geojson")
+    assert frame.feature_count == 2
+    assert frame.area_by_class[1] == pytest.approx(2 * 12305e6, rel=0.01)
+
+
+def test_of_a_mask_only_the_marks_become_polygons(tmp_path: Path) -> None:
+    labels = (patches() == 1).astype(np.uint8)
+    labels[0, :5] = 255
+    path = raster(tmp_path / "a.tif", labels)
+    result = vectorize(path, head=ROAD)
+    assert set(result.area_by_class) == {1}
+    assert vectorize(path, head=ROAD, min_area=900, overwrite=True).feature_count < result.feature_count
+
+
+def test_area_of_interest_cuts_exactly(tmp_path: Path) -> None:
+    labels = patches()
+    area = shapely.box(500101, 5499600, 500333, 5499901).buffer(37)
+    geopandas.GeoDataFrame(geometry=[area], crs="EPSG:32633").to_crs(3857).to_file(tmp_path / "aoi.gpkg")
+    path = raster(tmp_path / "a.tif", labels)
+    result = vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"], aoi=tmp_path / "aoi.gpkg")
+    frame = geopandas.read_file(tmp_path / "o.gpkg")
+    union = shapely.union_all(frame.geometry.to_numpy())
+    assert union.symmetric_difference(area).area < 1e-6 * area.area
+    assert frame["id"].tolist() == list(range(1, result.feature_count + 1))
+    far = geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32633")
+    far.to_file(tmp_path / "far.gpkg")
+    with pytest.raises(ConfigError, match="outside the scene"):
+        vectorize(path, output=tmp_path / "p.geojson", aoi=tmp_path / "far.gpkg")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint16", "int32", "uint32"])
+def test_whole_numbers_of_any_size(dtype: str, tmp_path: Path) -> None:
+    limits = np.iinfo(dtype)
+    labels = np.array([[limits.min + 1, 3, 3], [limits.max, 3, 7]], dtype)
+    result = vectorize(raster(tmp_path / "a.tif", labels, nodata=7))
+    assert set(result.area_by_class) == {int(limits.min) + 1, 3, int(limits.max)}
+    assert result.feature_count == 3
+
+
+def test_names_from_the_file(tmp_path: Path) -> None:
+    labels = np.array([[0, 1], [2, 2]], np.uint8)
+    tagged = raster(tmp_path / "a.tif", labels, tags={"CLASS_0": "open water #3f88c5", "CLASS_1": "wood"})
+    names = [f["properties"]["name"] for f in json.loads(vectorize(tagged).paths[0].read_text())["features"]]
+    assert names == ["open water", "wood", "2"]
+    beside = raster(tmp_path / "b.tif", labels)
+    (tmp_path / "b.tif.aux.xml").write_text(
+        '<PAMDataset><PAMRasterBand band="1"><CategoryNames><Category>sea &amp; lake</Category>'
+        "<Category>wood</Category></CategoryNames></PAMRasterBand></PAMDataset>"
+    )
+    names = [f["properties"]["name"] for f in json.loads(vectorize(beside).paths[0].read_text())["features"]]
+    assert names == ["sea & lake", "wood", "2"]
+
+
+def test_no_crs_gives_pixels_and_says_so(tmp_path: Path) -> None:
+    labels = np.array([[0, 0, 1]], np.uint8)
+    result = vectorize(raster(tmp_path / "a.tif", labels, crs=None))
+    features = json.loads(result.paths[0].read_text())["features"]
+    assert shapely.geometry.shape(features[0]["geometry"]).bounds == (0, 0, 2, 1)
+    assert features[0]["properties"]["area_m2"] == 2
+    assert len(result.warnings) == 1
+    assert "pixels" in result.warnings[0]
+
+
+def test_all_nodata_is_an_empty_layer(tmp_path: Path) -> None:
+    path = raster(tmp_path / "a.tif", np.full((5, 5), 255, np.uint8))
+    result = vectorize(path, formats=["geojson", "gpkg", "fgb"], min_area=10, simplify=3)
+    assert result.feature_count == 0
+    for file in result.paths:
+        assert len(geopandas.read_file(file)) == 0
+
+
+def test_requests_that_cannot_work(tmp_path: Path) -> None:
+    path = raster(tmp_path / "a.tif", patches())
+    vectorize(path)
+    cases: list[tuple[type[Exception], str, dict[str, Any]]] = [
+        (ConfigError, "there already", {}),
+        (ConfigError, "did you mean geojson", {"formats": ["geojsn"]}),
+        (ConfigError, "at least 0", {"min_area": -1.0}),
+        (ConfigError, "at least 0", {"simplify": float("nan")}),
+        (ConfigError, "is not there", {"output": tmp_path / "none" / "a.geojson"}),
+        (
+            SceneError,
+            "expected uint8, 50 x 60",
+            {"confidence": raster(tmp_path / "c.tif", patches(9, 9)), "overwrite": True},
+        ),
+    ]
+    for kind, message, options in cases:
+        with pytest.raises(kind, match=message):
+            vectorize(path, **options)
+    with pytest.raises(SceneError, match="whole numbers"):
+        vectorize(raster(tmp_path / "f.tif", np.zeros((3, 3), np.float32), nodata=None))
+
+
+def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geounet.io.vectors.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"geounet\[parquet\]"):
+        vectorize(raster(tmp_path / "a.tif", patches()), formats=["parquet"])
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = raster(tmp_path / "a.tif", patches())
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vectorize(path, progress=stop, block_rows=5)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
