@@ -81,14 +81,14 @@ class GeoBox:
         if geod is None:
             return None
         col, row = self.width / 2, self.height / 2
-        x0, y0 = self.affine * (col, row)
-        steps = [self.affine * (col + 1, row), self.affine * (col, row + 1)]
+        x0, y0 = self.affine @ (col, row)
+        steps = [self.affine @ (col + 1, row), self.affine @ (col, row + 1)]
         across, down = (geod.inv(x0, y0, x, y)[2] for x, y in steps)
         return math.sqrt(across * down)
 
     def crop(self, window: Window) -> GeoBox:
         """The grid of the pixels in ``window``."""
-        moved = self.affine * Affine.translation(window.col_off, window.row_off)
+        moved = self.affine @ Affine.translation(window.col_off, window.row_off)
         return GeoBox(width=window.width, height=window.height, transform=tuple(moved)[:6], crs=self.crs)
 
     def zoom(self, gsd_ratio: float) -> GeoBox:
@@ -96,7 +96,7 @@ class GeoBox:
 
         The shape is rounded up, so that the new grid covers the old one.
         """
-        scaled = self.affine * Affine.scale(gsd_ratio)
+        scaled = self.affine @ Affine.scale(gsd_ratio)
         return GeoBox(
             width=max(1, math.ceil(self.width / gsd_ratio - 1e-9)),
             height=max(1, math.ceil(self.height / gsd_ratio - 1e-9)),

@@ -56,7 +56,7 @@ def aligned_axes(source: GeoBox, grid: GeoBox) -> tuple[Axis, Axis] | None:
     """How rows and columns of ``grid`` fall on those of ``source``; None where CRS or orientation differ."""
     if not same_crs(source.crs, grid.crs):
         return None
-    a, b, c, d, e, f = tuple(~source.affine * grid.affine)[:6]
+    a, b, c, d, e, f = tuple(~source.affine @ grid.affine)[:6]
     if abs(b) * grid.height > _SNAP or abs(d) * grid.width > _SNAP:
         return None
     rows = Axis(scale=_snap(e, grid.height), offset=_snap(f, 1), source=source.height)
@@ -89,7 +89,7 @@ def _boxes_meet(source: GeoBox, grid: GeoBox) -> bool:
     from rasterio.warp import transform_bounds
 
     def bounds(box: GeoBox) -> tuple[float, float, float, float]:
-        corners = [box.affine * (x, y) for x in (0, box.width) for y in (0, box.height)]
+        corners = [box.affine @ (x, y) for x in (0, box.width) for y in (0, box.height)]
         xs, ys = zip(*corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 

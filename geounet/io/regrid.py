@@ -28,7 +28,7 @@ def nearest_indices(*, source: GeoBox, target: GeoBox) -> tuple[NDArray[np.intp]
     """
     if source.crs != target.crs:
         raise ValueError("nearest_indices: the grids have different CRSs; expected one CRS")
-    across = ~source.affine * target.affine
+    across = ~source.affine @ target.affine
     shear = max(abs(across.b) * target.height, abs(across.d) * target.width)
     if shear > 1e-3:
         raise ValueError(f"nearest_indices: the grids are turned against each other ({across!r})")
