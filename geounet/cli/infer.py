@@ -80,5 +80,5 @@ def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
     )
     for head, areas in run.area_by_class.items():
         click.echo(f"{head}: {show.count(run.features.get(head, 0), 'polygon')}")
-        show.table([(name, show.area(value)) for name, value in areas.items()])
+        show.table([(name, show.area(value, run.area_unit)) for name, value in areas.items()])
     sys.stdout.flush()

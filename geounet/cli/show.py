@@ -47,8 +47,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def area(square_metres: float) -> str:
-    """m², hectares or km²."""
+def area(square_metres: float, unit: str = "m²") -> str:
+    """m², hectares or km²; pixels where that is the unit."""
+    if unit != "m²":
+        return f"{square_metres:,.0f} {unit}"
     if square_metres < 1e4:
         return f"{square_metres:,.0f} m²"
     return f"{square_metres / 1e4:,.2f} ha" if square_metres < 1e7 else f"{square_metres / 1e6:,.2f} km²"

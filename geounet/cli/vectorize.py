@@ -58,7 +58,9 @@ def vectorize(labels: str, formats: str | None, as_json: bool, quiet: bool, **gi
     elif not quiet:
         click.echo(show.count(result.feature_count, "polygon"))
         show.table([(str(path), show.size(path.stat().st_size)) for path in result.paths])
-        show.table([(f"class {value}", show.area(area)) for value, area in result.area_by_class.items()])
+        show.table(
+            [(f"class {value}", show.area(area, result.area_unit)) for value, area in result.area_by_class.items()]
+        )
     return 0
 
 

@@ -83,6 +83,11 @@ def _open_with(path: str, driver: str, *, remote: bool) -> rasterio.DatasetReade
     return dataset
 
 
+def open_own(path: str | Path) -> rasterio.DatasetReader:
+    """Open a GeoTIFF that geounet wrote itself, georeferenced or not."""
+    return _open_with(str(path), "GTiff", remote=False)
+
+
 def reason(error: BaseException) -> str:
     """What GDAL said, in one line; the innermost cause says the most."""
     while error.__cause__ is not None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from rasterio.enums import Resampling
@@ -19,6 +18,7 @@ from rasterio.windows import Window as RioWindow
 
 from geounet.grid.window import Window
 from geounet.io.atomic import publish_bytes
+from geounet.io.gdal import open_own
 from geounet.model.spec import NODATA, Head
 
 WIDTH = 1200
@@ -41,7 +41,7 @@ class HeadMap:
 
 def view_window(path: str | Path) -> Window:
     """What of a raster the preview shows: all of it, or the middle where all would take too long to read."""
-    with rasterio.open(path) as file:
+    with open_own(path) as file:
         height, width = file.shape
         if height * width <= _READ_LIMIT or file.overviews(1):
             return Window(0, 0, height, width)
@@ -62,7 +62,7 @@ def read_thumbnail(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Pixels ``(bands, height, width)`` and validity ``(height, width)`` of ``window``, in ``shape``."""
     part = RioWindow(window.col_off, window.row_off, window.width, window.height)
-    with rasterio.open(path) as file:
+    with open_own(path) as file:
         options = {"window": part, "resampling": Resampling.nearest}
         data = file.read(list(bands), out_shape=(len(bands), *shape), **options).astype(np.float32)
         valid = file.dataset_mask(out_shape=shape, **options) > 0
@@ -76,7 +76,7 @@ def read_labels(path: str | Path, *, head: Head, window: Window, shape: tuple[in
     """
     fine = _FINE if head.kind == "mask" else 1
     part = RioWindow(window.col_off, window.row_off, window.width, window.height)
-    with rasterio.open(path) as file:
+    with open_own(path) as file:
         size = (shape[0] * fine, shape[1] * fine)
         labels: NDArray[np.uint8] = file.read(1, window=part, out_shape=size, resampling=Resampling.nearest)
     if fine == 1:

@@ -36,7 +36,7 @@ from geounet.run.outputs import (
     vector_files,
     vector_key,
 )
-from geounet.run.result import Run
+from geounet.run.result import Run, area_unit
 
 _NAMED_SOFTWARE = ("onnxruntime", "torch", "rasterio", "numpy", "dask", "shapely")
 
@@ -69,6 +69,7 @@ def describe_results(context: RunContext) -> Run:
         tiles_skipped=described["tiles_skipped"],
         features=described["features"],
         area_by_class=described["area_by_class"],
+        area_unit=area_unit(plan.native_geobox),
         timings=context.timings,
         engine=described["engine"],
         warnings=warnings,

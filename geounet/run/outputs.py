@@ -9,7 +9,7 @@ from geounet.model.spec import Head
 from geounet.run.journal import Record
 from geounet.run.options import InferOptions
 from geounet.run.plan import Plan, key_of
-from geounet.run.result import Run
+from geounet.run.result import Run, area_unit
 
 RASTERS, VECTORS, DESCRIPTIONS = "rasters", "vectors", "descriptions"
 """Stages, as the record names them."""
@@ -92,6 +92,7 @@ def finished_run(plan: Plan, options: InferOptions, record: Record) -> Run | Non
         tiles_skipped=described["tiles_skipped"],
         features=described["features"],
         area_by_class=described["area_by_class"],
+        area_unit=area_unit(plan.native_geobox),
         timings={},
         engine=described["engine"],
         warnings=plan.warnings,

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from geounet.grid.geobox import GeoBox
+
+
+def area_unit(geobox: GeoBox) -> str:
+    """Unit of areas on this grid: without a CRS nobody knows how large a pixel is."""
+    return "px" if geobox.crs is None else "m²"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -25,9 +32,11 @@ class Run:
     features: Mapping[str, int]
     """Number of vector features, by head."""
     area_by_class: Mapping[str, Mapping[str, float]]
-    """m², by head and class name."""
+    """In ``area_unit``, by head and class name."""
     timings: Mapping[str, float]
     """Seconds of wall time, by stage."""
+    area_unit: str = "m²"
+    """``m²``, or ``px`` where the scene has no CRS."""
     engine: str = ""
     warnings: tuple[str, ...] = ()
     resumed: int = 0

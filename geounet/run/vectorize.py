@@ -20,6 +20,7 @@ from geounet.io.spool import Spool
 from geounet.io.vectors import SUFFIXES, check_formats, open_writers
 from geounet.model.spec import Head
 from geounet.run.layers import Layer, Progress, sweep_raster
+from geounet.run.result import area_unit
 
 if TYPE_CHECKING:
     from shapely import Geometry
@@ -34,6 +35,8 @@ class VectorResult:
     feature_count: int
     area_by_class: Mapping[int, float]
     """m² by class value (square pixels without a CRS)."""
+    area_unit: str = "m²"
+    """``m²``, or ``px`` where the raster has no CRS."""
     warnings: tuple[str, ...] = ()
     """One line each."""
 
@@ -109,6 +112,7 @@ def vectorize(
         paths=tuple(paths.values()),
         feature_count=totals.features,
         area_by_class=dict(sorted(totals.area.items())),
+        area_unit=area_unit(ground.geobox),
         warnings=(*_ground_warnings(ground), *_loss_warnings(writers)),
     )
 
