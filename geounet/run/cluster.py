@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import queue
+import signal
 import threading
 import time
 import uuid
@@ -22,6 +24,7 @@ from geounet.run.work import Receipt, Work
 
 _IN_FLIGHT = 2  # blocks per worker: one that runs and one that waits, so that no worker idles for a round trip
 _ATTEMPTS = 3
+_CONNECT = "20s"
 _PATIENCE = 60.0  # seconds to wait for a worker when all have gone
 _REFRESH = 5.0  # seconds between looks at which workers there are
 _TOPIC = "geounet-tiles"
@@ -48,7 +51,7 @@ def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # failures reach the user through us, once
     settings = {
-        "distributed.comm.timeouts.connect": "20s",
+        "distributed.comm.timeouts.connect": _CONNECT,
         "distributed.worker.daemon": True,
         "distributed.scheduler.allowed-failures": _ATTEMPTS - 1,
         "distributed.admin.system-monitor.gil.enabled": False,
@@ -72,13 +75,24 @@ def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
+            if workers > 0:
+                client.register_plugin(_DeafToCtrlC())
             yield client
+
+
+class _DeafToCtrlC(distributed.WorkerPlugin):
+    """A terminal sends Ctrl-C to the workers too; they are stopped by us, block by block, not by the terminal."""
+
+    name = "geounet-deaf-to-ctrl-c"
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
 def _external(address: str) -> Iterator[Client]:
     try:
-        client = Client(address, set_as_default=False, timeout="20s")
+        client = Client(address, set_as_default=False, timeout=_CONNECT)
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(
             f"--scheduler {address} does not answer ({type(error).__name__}); expected tcp://host:port of a "
@@ -136,6 +150,7 @@ class _Dispatcher:
         self._loose: deque[int] = deque(missing)
         self._attempts: dict[int, int] = {}
         self._futures: dict[str, Future] = {}
+        self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self._placed: dict[str, tuple[str, int]] = {}
         self._looked = float("-inf")
         self._name = uuid.uuid4().hex[:12]  # a task of an earlier client that still runs is not ours
@@ -143,42 +158,56 @@ class _Dispatcher:
 
     def receipts(self) -> Iterator[Receipt]:
         """All receipts, as the blocks finish. Raises WorkError where no worker is left to compute the others."""
-        finished = distributed.as_completed(loop=self._client.loop)
         self._share_out()
         for worker in list(self._stretches):
             for _ in range(_IN_FLIGHT):
-                self._submit(worker, finished)
+                self._submit(worker)
         while self._futures or self._is_work_left():
             if not self._futures:
                 self._wait_for_a_worker()
-                self._fill(finished)
+                self._fill()
                 continue
-            future = next(finished)
+            future = self._next()
+            receipt, error = None, future.exception() if future.status == "error" else None
+            if future.status == "finished":
+                try:
+                    receipt = future.result(timeout=_REFRESH)
+                except TimeoutError:  # its worker vanished with the receipt: the block is computed again
+                    self._wait_for_a_worker()
+                    future.add_done_callback(self._done.put)
+                    continue
             worker, block = self._placed.pop(future.key)
             del self._futures[future.key]
-            error = future.exception() if future.status == "error" else None
-            if future.status == "finished":
-                yield future.result()
+            if receipt is not None:
+                yield receipt
             else:
                 self._failed(block, error)
-            self._fill(finished, first=worker)
+            self._fill(first=worker)
 
-    def _fill(self, finished: Any, *, first: str | None = None) -> None:
+    def _fill(self, *, first: str | None = None) -> None:
         """Give every worker its blocks in flight, ``first`` to the one that has just become idle."""
         self._share_out()
         for name in [*([first] if first else []), *self._stretches]:
-            while self._load(name) < _IN_FLIGHT and self._submit(name, finished):
+            while self._load(name) < _IN_FLIGHT and self._submit(name):
                 pass
 
     def _is_work_left(self) -> bool:
         return bool(self._loose) or any(self._stretches.values())
 
+    def _next(self) -> Future:
+        """The next future that is done; as long as none is, somebody must be there to work on them."""
+        while True:
+            try:
+                return self._done.get(timeout=_REFRESH)
+            except queue.Empty:
+                self._wait_for_a_worker()
+
     def _wait_for_a_worker(self) -> None:
         try:
             self._client.wait_for_workers(1, timeout=_PATIENCE)
-        except TimeoutError as error:
+        except OSError as error:  # TimeoutError, or the scheduler itself is gone
             raise WorkError(
-                "all Dask workers have gone; what is finished is kept; start workers and run the same command again"
+                "the Dask workers have gone; what is finished is kept; start workers and run the same command again"
             ) from error
         self._looked = float("-inf")
 
@@ -218,7 +247,7 @@ class _Dispatcher:
             for number, name in enumerate(names):
                 self._stretches[name].extend(blocks[number * share : (number + 1) * share])
 
-    def _submit(self, worker: str, finished: Any) -> bool:
+    def _submit(self, worker: str) -> bool:
         """Send the next block of a worker's stretch; False where nothing is left to send."""
         if worker not in self._stretches:
             return False
@@ -239,7 +268,7 @@ class _Dispatcher:
         )
         self._futures[future.key] = future
         self._placed[future.key] = (worker, block)
-        finished.add(future)
+        future.add_done_callback(self._done.put)
         return True
 
     def _take_over(self, worker: str) -> None:

@@ -115,9 +115,7 @@ def test_stopped_between_the_files_of_a_stage(case: Case, tmp_path: Path, stage:
     assert hashes(tmp_path) == case.undisturbed
 
 
-def test_stopped_before_the_journal_is_cleared(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stopped_before_the_journal_is_cleared(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "remove", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(Interrupted):
@@ -197,9 +195,7 @@ def test_a_lost_or_touched_output_is_made_again(case: Case, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("change", ["overlap", "tta", "scene", "model", "min_area", "confidence"])
-def test_another_run_into_the_folder_is_refused_unless_overwriting(
-    case: Case, tmp_path: Path, change: str
-) -> None:
+def test_another_run_into_the_folder_is_refused_unless_overwriting(case: Case, tmp_path: Path, change: str) -> None:
     from packages import save, texture, tiny_spec, unet, write_scene
 
     output = tmp_path / "out"
