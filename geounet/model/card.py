@@ -92,7 +92,7 @@ def from_item(item: Mapping[str, Any], *, origin: str) -> ModelSpec:
         if int(properties.get("geounet:format", FORMAT)) > FORMAT:
             raise ModelError(f"{origin} was made by a newer geounet; run: pip install -U geounet")
         return _read_properties(properties)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise ModelError(
             f"{origin} is not a model card of geounet: {type(error).__name__} {error}; expected a STAC item "
             "with the MLM extension's fields"

@@ -81,10 +81,14 @@ def _spec_from(sidecar: Path, *, name: str, architecture: str, hyperparameters: 
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{sidecar} does not describe a model: {type(error).__name__} {reason}") from error
+    except ModelError as error:
+        raise ModelError(f"{sidecar}: {error}") from error
 
 
 def _read_sidecar(given: Mapping[str, Any], *, name: str, **network: Any) -> ModelSpec:
-    unknown = sorted(set(given) - _SIDECAR_KEYS)
+    if not isinstance(given, Mapping):
+        raise TypeError(f"it holds {type(given).__name__}; expected lines of 'key: value'")
+    unknown = sorted(str(key) for key in set(given) - _SIDECAR_KEYS)
     if unknown:
         raise ValueError(f"unknown keys {', '.join(unknown)}; expected {', '.join(sorted(_SIDECAR_KEYS))}")
     fields: dict[str, Any] = {"name": name, **{key: given[key] for key in _OPTIONAL if key in given}}

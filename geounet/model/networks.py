@@ -42,8 +42,18 @@ def load_network(package: Package) -> torch.nn.Module:
     if package.weights is None:
         raise ModelError(f"model {package.origin!r} is a bare ONNX graph; it runs on onnxruntime only")
     network = build_network(package.spec)
-    state = read_weights(package.weights)
-    missing, unexpected = network.load_state_dict(state, strict=False)
+    try:
+        state = read_weights(package.weights)
+    except Exception as error:  # safetensors and torch raise many types
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"weights {package.weights} cannot be read: {reason}; save the model again") from error
+    try:
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except (RuntimeError, AttributeError) as error:  # other shapes, or no state dict at all
+        reason = str(error).splitlines()[-1].strip()
+        raise ModelError(
+            f"model {package.origin!r}: weights do not fit {package.spec.architecture}: {reason}"
+        ) from error
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise ModelError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from geounet.errors import ModelError
 NODATA = 255
 """Value of every label and confidence raster where the scene has no data; never a class."""
 
+_COLOR = re.compile(r"^#[0-9a-fA-F]{6}$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 
 
@@ -24,6 +26,12 @@ class LabelClass:
     name: str
     color: str
     """``#rrggbb``."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ModelError(f"class {self.value}: name {self.name!r}; expected text")
+        if not isinstance(self.color, str) or not _COLOR.match(self.color):
+            raise ModelError(f"class {self.name!r}: colour {self.color!r}; expected #rrggbb")
 
     @property
     def rgb(self) -> tuple[int, int, int]:
@@ -48,11 +56,13 @@ class Head:
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        if not _NAME.match(self.name):
+        if not isinstance(self.name, str) or not _NAME.match(self.name):
             raise ModelError(f"head name {self.name!r}: expected lower-case letters, digits, - and _")
         values = [c.value for c in self.classes]
         if values != list(range(len(values))) or not 1 <= len(values) < NODATA:
             raise ModelError(f"head {self.name!r}: class values {values}; expected 0, 1, 2, … in order")
+        if self.kind not in ("classes", "mask"):
+            raise ModelError(f"head {self.name!r}: kind {self.kind!r}; expected classes or mask")
         if self.kind == "mask" and len(values) != 2:
             raise ModelError(f"mask head {self.name!r} has {len(values)} classes; expected 2")
         if not 0.0 < self.threshold < 1.0:
@@ -116,9 +126,21 @@ class ModelSpec:
         names = [h.name for h in self.heads]
         if len(set(names)) != len(names):
             raise ModelError(f"model {self.name!r}: head names {names} are not different")
-        bad = [b.name for b in self.bands if not b.std > 0]
+        bad = [b.name for b in self.bands if not (0 < b.std < math.inf and math.isfinite(b.mean))]
         if bad:
-            raise ModelError(f"model {self.name!r}: bands {bad} have a std that is not positive")
+            raise ModelError(
+                f"model {self.name!r}: bands {bad} have a mean that is not finite or a std that is not positive"
+            )
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        whole = {"tile": self.tile, "overlap": self.overlap, "divisor": self.divisor}
+        for name, value in whole.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < (name != "overlap"):
+                raise ModelError(f"model {self.name!r}: {name} {value!r}; expected a whole number of pixels")
+        gsd = self.gsd
+        if gsd is not None and (not isinstance(gsd, int | float) or not 0 < gsd < math.inf):
+            raise ModelError(f"model {self.name!r}: gsd {gsd!r}; expected a positive number of metres")
 
     @property
     def channels(self) -> int:
