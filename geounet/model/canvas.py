@@ -97,7 +97,7 @@ def activate(x: NDArray[np.float32], head: Head, weights: NDArray[np.float32]) -
     if head.kind == "mask":
         np.negative(np.abs(x[0]), out=(small := np.empty_like(x[0])))
         np.exp(small, out=small)  # e^-|x|
-        numerator = np.where(x[0] >= 0, np.float32(1.0), small)
+        numerator = np.maximum(small, x[0] >= 0)  # 1 where x is not negative; small is at most 1
         np.add(small, np.float32(1.0), out=small)
         np.divide(numerator, small, out=x[0])
         x[0] *= weights

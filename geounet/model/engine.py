@@ -90,7 +90,8 @@ def engine_kind(package: Package, request: EngineRequest) -> str:
     device = resolve_device(request.device, package)
     if device.startswith("cuda"):
         return "cuda"
-    if package.graph is not None and request.precision in ("auto", "fp32"):
+    runs = not package.spec.graph_is_bound_to_tile or request.tile == package.spec.tile
+    if package.graph is not None and runs and request.precision in ("auto", "fp32"):
         return "onnx"
     if package.weights is None:
         raise ModelError(f"model {package.origin!r} is a bare ONNX graph; it runs with --precision fp32 only")

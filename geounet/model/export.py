@@ -21,7 +21,7 @@ def export_graph(network: torch.nn.Module, spec: ModelSpec, serialized: bytes) -
     """``graph.onnx`` for a package whose ``weights.safetensors`` holds ``serialized``.
 
     Input ``image``: ``(n, bands, h, w)`` float32, scaled. Output ``logits``: ``(n, channels, h, w)``. Batch and
-    sides are free. Tensors that lie in ``serialized`` become external data at their byte offset in that file;
+    sides are free (but see :attr:`ModelSpec.graph_is_bound_to_tile`). Tensors that lie in ``serialized`` become external data at their byte offset in that file;
     float16 ones are cast to float32 in the graph, which onnxruntime folds when it loads. Batch normalisation
     is left in the graph: onnxruntime folds it into the convolutions.
 
@@ -38,7 +38,7 @@ def export_graph(network: torch.nn.Module, spec: ModelSpec, serialized: bytes) -
 
 def _trace(network: torch.nn.Module, spec: ModelSpec) -> bytes:
     """The graph with its weights, names kept: neither folded nor fused, so that they can be found again."""
-    side = max(spec.divisor, min(spec.tile, 8 * spec.divisor))
+    side = spec.tile if spec.graph_is_bound_to_tile else max(spec.divisor, min(spec.tile, 8 * spec.divisor))
     example = torch.zeros(1, len(spec.bands), side, side)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
         file = Path(folder) / "graph.onnx"

@@ -147,6 +147,14 @@ class ModelSpec:
         """Channels of the network's output, all heads together."""
         return sum(h.channels for h in self.heads)
 
+    @property
+    def graph_is_bound_to_tile(self) -> bool:
+        """Whether an exported graph runs on tiles of ``tile`` only.
+
+        The mirrored border of valid convolutions is laid out in Python for the side that is traced.
+        """
+        return self.architecture == "unet" and self.hyperparameters.get("padding") == "valid"
+
     def head_slices(self) -> list[tuple[Head, slice]]:
         """Each head with its slice of the output channels."""
         out, start = [], 0

@@ -43,11 +43,11 @@ def folded(network: nn.Module, example: torch.Tensor) -> nn.Module:
     "Directly follows" is read from the order of the children, which holds for every network that we build;
     whether it really did is checked on ``example``, and a network that does not agree is returned unfolded.
     """
-    original = copy.deepcopy(network)
-    _fold_children(network)
+    light = copy.deepcopy(network)
+    _fold_children(light)
     with torch.inference_mode():
-        same = torch.allclose(network(example), original(example), rtol=1e-3, atol=1e-3)
-    return network if same else original
+        same = torch.allclose(light(example), network(example), rtol=1e-3, atol=1e-3)
+    return light if same else network
 
 
 def _fold_children(module: nn.Module) -> None:
