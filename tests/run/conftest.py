@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
-from packages import hashes, save, slanted, texture, tiny_spec, unet, write_scene
-from processes import Case
+from packages import hashes, save, slanted, texture, tiny_spec, unet, write_scene  # noqa: E402
+from processes import Case  # noqa: E402
 
 SHAPE = (300, 260)
 
