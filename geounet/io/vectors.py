@@ -54,24 +54,31 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 
 
 @contextmanager
-def open_writers(paths: Mapping[str, Path], *, layer: str, ground: Ground) -> Iterator[dict[str, Writer]]:
-    """Writers for ``paths`` by format; the files appear when the body has ended well, and not otherwise."""
+def open_writers(
+    paths: Mapping[str, Path], *, layer: str, ground: Ground, style: str | None = None
+) -> Iterator[dict[str, Writer]]:
+    """Writers for ``paths`` by format; the files appear when the body has ended well, and not otherwise.
+
+    ``style``: QML of the layer, for formats that have a place for it.
+    """
     with ExitStack() as stack:
         writers: dict[str, Writer] = {}
         for name, path in paths.items():
             temporary = stack.enter_context(publish(path))
-            writers[name] = _writer(name, temporary, layer, ground, stack)
+            writers[name] = _writer(name, temporary, layer, ground, stack, style)
         yield writers
         for writer in writers.values():
             writer.close()
 
 
-def _writer(name: str, path: Path, layer: str, ground: Ground, stack: ExitStack) -> Writer:
+def _writer(  # noqa: PLR0917
+    name: str, path: Path, layer: str, ground: Ground, stack: ExitStack, style: str | None
+) -> Writer:
     if name in ("geojson", "geojsonseq"):
         file = stack.enter_context(path.open("wb"))
         return GeoJsonWriter(file, name=layer, ground=ground, lines=name == "geojsonseq")
     if name == "gpkg":
-        return OgrWriter(path, driver="GPKG", layer=layer, crs=ground.geobox.crs, append=True)
+        return OgrWriter(path, driver="GPKG", layer=layer, crs=ground.geobox.crs, append=True, style=style)
     if name == "fgb":
         return OgrWriter(path, driver="FlatGeobuf", layer=layer, crs=ground.geobox.crs, append=False)
     return ParquetWriter(path, crs=ground.geobox.crs)
@@ -80,8 +87,11 @@ def _writer(name: str, path: Path, layer: str, ground: Ground, stack: ExitStack)
 class OgrWriter:
     """Writes through GDAL, in the scene's CRS. A driver that cannot append gets all features at the end."""
 
-    def __init__(self, path: Path, *, driver: str, layer: str, crs: str | None, append: bool) -> None:
+    def __init__(
+        self, path: Path, *, driver: str, layer: str, crs: str | None, append: bool, style: str | None = None
+    ) -> None:
         self._path = path
+        self._style = style
         self._options: dict[str, Any] = {"driver": driver, "layer": layer, "crs": crs}
         self._append = append
         self._waiting: list[tuple[NDArray[np.object_], dict[str, NDArray[Any]]]] = []
@@ -107,6 +117,25 @@ class OgrWriter:
             self._flush(geometries, columns)
         elif not self._begun:
             self._flush(np.empty(0, object), _NO_COLUMNS)
+        if self._style is not None:
+            self._write_style(self._style)
+
+    def _write_style(self, qml: str) -> None:
+        """The table in which QGIS looks for a layer's style (QgsOgrProvider::saveStyle, ``layer_styles``)."""
+        import pandas as pd
+        import pyogrio
+
+        row = {
+            "f_table_catalog": "",
+            "f_table_schema": "",
+            "f_table_name": self._options["layer"],
+            "f_geometry_column": "geom",
+            "styleName": self._options["layer"],
+            "styleQML": qml,
+            "styleSLD": "",
+            "useAsDefault": True,
+        }
+        pyogrio.write_dataframe(pd.DataFrame([row]), self._path, layer="layer_styles", driver="GPKG")
 
     def _flush(self, wkb: NDArray[np.object_], columns: dict[str, NDArray[Any]]) -> None:
         import warnings

@@ -17,6 +17,7 @@ from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
 from geounet.io.shapes import Features
 from geounet.io.spool import Spool
+from geounet.io.styles import polygon_style
 from geounet.io.vectors import SUFFIXES, check_formats, open_writers
 from geounet.model.spec import Head
 from geounet.run.layers import Layer, Progress, sweep_raster
@@ -103,7 +104,9 @@ def vectorize(
                 step=block_rows or raster.strip_rows,
                 progress=progress,
             )
-            with open_writers(paths, layer=head.name if head else first.stem, ground=ground) as writers:
+            style = None if head is None else polygon_style(head)
+            name = first.stem if head is None else head.name
+            with open_writers(paths, layer=name, ground=ground, style=style) as writers:
                 for features in layer.features(spool):
                     totals.add(features)
                     for writer in writers.values():

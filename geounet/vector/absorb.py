@@ -63,84 +63,80 @@ def _merge(a: int, b: int, parent: Any, area: Any, label: Any, first: Any, last:
 
 
 @njit(cache=True, nogil=True)
-def _absorb(
-    area: Any,
-    label: Any,
-    may_go: Any,
-    one: Any,
-    other: Any,
-    across: Any,
-    down: Any,
-    side: Any,
-    limit: int,
-    parent: Any,
-) -> None:
-    n = area.size
-    edges = one.size
-    # each border twice, 2k seen from ``one`` and 2k + 1 from ``other``; lists per component
-    first = np.full(n, -1, np.int64)
-    last = np.full(n, -1, np.int64)
-    following = np.full(2 * edges, -1, np.int64)
-    for h in range(2 * edges):
+def _lists(one: Any, other: Any, first: Any, last: Any, following: Any) -> None:
+    """Each border twice, ``2k`` seen from ``one[k]``, ``2k + 1`` from ``other[k]``, in lists per component."""
+    for h in range(following.size):
         c = other[h // 2] if h & 1 else one[h // 2]
         if first[c] < 0:
             first[c] = h
         else:
             following[last[c]] = h
         last[c] = h
-    who = np.empty(2 * n + 1, np.int64)
-    size = np.empty(2 * n + 1, np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _neighbours(
+    a: int, parent: Any, borders: Any, first: Any, following: Any, slot: Any, near: Any, sums: Any
+) -> int:
+    """The neighbours of ``a`` and their common sides, into ``near`` and ``sums``; how many, or −1 for no room."""
+    one, other, across, down = borders
+    k = 0
+    h = first[a]
+    while h >= 0 and k < near.size:
+        b = find(parent, one[h // 2] if h & 1 else other[h // 2])
+        if b != a:
+            if slot[b] < 0:
+                slot[b] = k
+                near[k], sums[k, 0], sums[k, 1] = b, 0, 0
+                k += 1
+            sums[slot[b], 0] += across[h // 2]
+            sums[slot[b], 1] += down[h // 2]
+        h = following[h]
+    for q in range(k):
+        slot[near[q]] = -1
+    return k if h < 0 else -1
+
+
+@njit(cache=True, nogil=True)
+def _absorb(area: Any, label: Any, may_go: Any, borders: Any, side: Any, limit: int, parent: Any) -> None:
+    n = area.size
+    first, last, slot = np.full(n, -1, np.int64), np.full(n, -1, np.int64), np.full(n, -1, np.int64)
+    following = np.full(2 * borders[0].size, -1, np.int64)
+    _lists(borders[0], borders[1], first, last, following)
+    who, size = np.empty(2 * n + 1, np.int64), np.empty(2 * n + 1, np.int64)
+    near, sums = np.empty(64, np.int64), np.empty((64, 2), np.int64)
     m = 0
     for c in range(n):
         if may_go[c] and area[c] < limit:
             who[m], size[m] = c, area[c]
             m += 1
             _sift_up(who, size, m - 1)
-    slot = np.full(n, -1, np.int64)
-    near = np.empty(64, np.int64)
-    sums = np.empty((64, 2), np.int64)
     while m > 0:
         a, s = who[0], size[0]
         m -= 1
         who[0], size[0] = who[m], size[m]
         _sift_down(who, size, m)
         if parent[a] != a or area[a] != s:
-            continue
-        k = 0
-        h = first[a]
-        while h >= 0:
-            b = find(parent, one[h // 2] if h & 1 else other[h // 2])
-            if b != a:
-                if slot[b] < 0:
-                    if k == near.size:
-                        near2, sums2 = np.empty(2 * k, np.int64), np.empty((2 * k, 2), np.int64)
-                        for q in range(k):
-                            near2[q], sums2[q, 0], sums2[q, 1] = near[q], sums[q, 0], sums[q, 1]
-                        near, sums = near2, sums2
-                    slot[b] = k
-                    near[k], sums[k, 0], sums[k, 1] = b, 0, 0
-                    k += 1
-                sums[slot[b], 0] += across[h // 2]
-                sums[slot[b], 1] += down[h // 2]
-            h = following[h]
+            continue  # it has grown since, or is part of another
+        k = _neighbours(a, parent, borders, first, following, slot, near, sums)
+        while k < 0:
+            near, sums = np.empty(2 * near.size, np.int64), np.empty((2 * near.size, 2), np.int64)
+            k = _neighbours(a, parent, borders, first, following, slot, near, sums)
         best, longest = -1, -1.0
         for q in range(k):
-            slot[near[q]] = -1
             length = sums[q, 0] * side[a, 0] + sums[q, 1] * side[a, 1]
             if length > longest or (length == longest and near[q] < best):
                 best, longest = near[q], length
         if best < 0:
             continue
-        kept = label[best]
+        kept, free = label[best], may_go[best]
         root = _merge(a, best, parent, area, label, first, last, following)
-        may_go[root] = may_go[best]
+        may_go[root] = free
         for q in range(k):
-            b = near[q]
-            if b != best and label[b] == kept:
-                root = _merge(root, b, parent, area, label, first, last, following)
-        if may_go[root] and area[root] < limit:
-            if m == who.size:
-                return
+            if near[q] != best and label[near[q]] == kept:
+                root = _merge(root, near[q], parent, area, label, first, last, following)
+        may_go[root] = free
+        if free and area[root] < limit:
             who[m], size[m] = root, area[root]
             m += 1
             _sift_up(who, size, m - 1)
@@ -162,7 +158,7 @@ def absorb(
     """
     parent = np.arange(area.size, dtype=np.int32)
     label = label.copy()
-    _absorb(area.copy(), label, may_go.copy(), *borders, side, limit, parent)
+    _absorb(area.copy(), label, may_go.copy(), borders, side, limit, parent)
     roots = parent
     while True:
         up = roots[roots]

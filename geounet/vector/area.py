@@ -1,9 +1,9 @@
 """Areas on an ellipsoid, for all polygons at once.
 
 Along a parallel the authalic function q(φ) turns area into a plane integral: the area between the equator
-and a line is ``a²/2 ∫ q dλ`` (J. P. Snyder, Map Projections: A Working Manual, 1987, equation 3-12). Edges
-are straight in longitude and latitude, and integrated by Simpson's rule; what is straight on a map is cut into short
-ones first.
+and a line is ``a²/2 ∫ q dλ`` (J. P. Snyder, Map Projections: A Working Manual, 1987, equation 3-12). Edges that
+are straight in longitude and latitude are integrated by Simpson's rule; those that are straight on a map
+are cut into short ones first.
 """
 
 # ruff: noqa: PLR0917 - compiled functions are called with positions
@@ -73,7 +73,8 @@ def ellipsoidal_areas(
     filled = ring_starts[1:] > ring_starts[:-1]
     following[ring_starts[1:][filled] - 1] = ring_starts[:-1][filled]
     q = authalic(lat, flattening=flattening)
-    q_middle = authalic(0.5 * (lat + lat[following]), flattening=flattening)
+    # edges that were short on a map are no straighter in degrees: there the mean of both ends is as good
+    q_middle = 0.5 * (q + q[following]) if wrap else authalic(0.5 * (lat + lat[following]), flattening=flattening)
     pole = float(authalic(np.array([math.pi / 2]), flattening=flattening)[0])
     plane = _areas(np.ascontiguousarray(lon), q, q_middle, ring_starts, polygon_starts, pole, wrap)
     return np.asarray(plane * (semi_major**2 / 2))

@@ -70,8 +70,8 @@ def _crossing(link: Any, v: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _walk(
-    v0: int,
-    d0: int,
+    v0: Any,
+    d0: Any,
     vertices: Any,
     counts: Any,
     stack: Any,
@@ -79,7 +79,7 @@ def _walk(
     n_path: int,
     lengths: Any,
     n_rings: int,
-) -> tuple[Any, Any, int, Any, int, int]:
+) -> tuple[Any, Any, Any, Any, Any, Any]:
     """Walk one ring from vertex ``v0`` in direction ``d0`` and append it to ``path``, loops after it."""
     link, flags, aux = vertices.link, vertices.flags, vertices.aux
     top = np.int64(0)

@@ -90,6 +90,15 @@ def test_borders_are_measured_on_the_ground(labels: Labels, min_area: int) -> No
     assert np.array_equal(found, plainly(labels, min_area, sides=(1.0, 2.5)))
 
 
+def test_a_small_component_with_very_many_neighbours() -> None:
+    labels = np.zeros((5, 401), np.uint8)
+    labels[2] = 1
+    labels[1, ::2] = 2
+    labels[3, 1::2] = 3
+    found = absorbed(labels, 402, 2)
+    assert np.array_equal(found, plainly(labels, 402))
+
+
 def test_areas_have_the_unit_of_the_density() -> None:
     labels = np.zeros((6, 6), np.uint8)
     labels[2, 2:4] = 1

@@ -116,6 +116,16 @@ def test_every_format_has_the_same_features(tmp_path: Path) -> None:
         assert degrees.hausdorff_distance(first.geometry).max() < 2e-7
 
 
+def test_a_geopackage_carries_its_style(tmp_path: Path) -> None:
+    path = raster(tmp_path / "a.tif", patches())
+    vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"], head=HEAD)
+    styles = geopandas.read_file(tmp_path / "o.gpkg", layer="layer_styles")
+    assert styles["f_table_name"].tolist() == ["cover"]
+    assert styles["useAsDefault"].tolist() == [True]
+    assert all(c.name in styles["styleQML"][0] for c in HEAD.classes)
+    assert len(geopandas.read_file(tmp_path / "o.gpkg", layer="cover")) > 0
+
+
 def test_simplified_is_still_a_coverage(tmp_path: Path) -> None:
     path = raster(tmp_path / "a.tif", patches(200, 200))
     vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"], simplify=15)
