@@ -21,9 +21,10 @@ def export_graph(network: torch.nn.Module, spec: ModelSpec, serialized: bytes) -
     """``graph.onnx`` for a package whose ``weights.safetensors`` holds ``serialized``.
 
     Input ``image``: ``(n, bands, h, w)`` float32, scaled. Output ``logits``: ``(n, channels, h, w)``. Batch and
-    sides are free (but see :attr:`ModelSpec.graph_is_bound_to_tile`). Tensors that lie in ``serialized`` become external data at their byte offset in that file;
-    float16 ones are cast to float32 in the graph, which onnxruntime folds when it loads. Batch normalisation
-    is left in the graph: onnxruntime folds it into the convolutions.
+    sides are free (but see :attr:`ModelSpec.graph_is_bound_to_tile`). Tensors that lie in ``serialized`` become
+    external data at their byte offset in that file; float16 ones are cast to float32 in the graph, which
+    onnxruntime folds when it loads. Batch normalisation is left in the graph: onnxruntime folds it into the
+    convolutions.
 
     Raises MissingExtraError without the package ``onnx``.
     """

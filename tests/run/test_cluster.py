@@ -221,7 +221,7 @@ def test_a_scene_that_is_corrupt_in_the_middle(case: Case, tmp_path: Path, share
     with rasterio.open(source) as file:
         bands = "1,1" if file.count < 2 else "1,2"
     with pytest.raises((BlocksFailed, geounet.errors.RequestError)) as caught:
-        infer(case, tmp_path / "out", scene=str(source), bands=bands)
+        infer(case, tmp_path / "out", scene=str(source), bands=bands, block=300)
     assert "\n" not in str(caught.value)
     assert "corrupt" in str(caught.value)
 
