@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from geounet import __version__
-from geounet.errors import GeounetError
+from geounet.errors import GeounetError, Interrupted
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -108,7 +108,7 @@ def _told(error: BaseException, *, verbose: bool) -> tuple[str, int]:
     if isinstance(error, click.ClickException):
         return one_line(f"{error.format_message()}{_hint(error)}"), error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return "interrupted", 130
+        return "stopped; run the same command again to go on", Interrupted.exit_code
     if isinstance(error, MemoryError):
         return "out of memory; give a smaller --memory, --block or --batch", 1
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -123,7 +123,7 @@ def one_line(message: str) -> str:
 
 def complain(message: str, exit_code: int) -> int:
     """Print one line on standard error; the exit code."""
-    click.echo(f"geounet: {'stopped' if exit_code == 130 else 'error'}: {one_line(message)}", err=True)
+    click.echo(f"geounet: {'' if exit_code == Interrupted.exit_code else 'error: '}{one_line(message)}", err=True)
     return exit_code
 
 

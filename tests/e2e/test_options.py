@@ -1,0 +1,301 @@
+"""Every option of ``geounet infer``: it changes what it says it changes, or it is refused in one line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from packages import LANDUSE, MEAN, ROAD, STD, hashes
+from rasterio.features import geometry_mask
+from rasterio.warp import transform_geom
+
+from geounet.cli.infer import infer
+from geounet.cli.options import run_options
+from geounet.cli.plan import plan
+from geounet.config import Options
+from geounet.run.options import InferOptions
+
+
+def read(folder, name="landuse.tif"):
+    with rasterio.open(folder / name) as dataset:
+        return dataset.read(1)
+
+
+@pytest.fixture
+def run_with(geounet, world, tmp_path):
+    """Run with extra options; the results folder."""
+
+    def run(*options, scene=world.scene, model=world.model):
+        ending = geounet("infer", scene, "-m", model, "-o", tmp_path / "out", "-q", *options)
+        assert (ending.code, ending.out, ending.err) == (0, "", "")
+        return tmp_path / "out"
+
+    return run
+
+
+# --- the options and their names --------------------------------------------------------------------------------
+
+
+def test_cli_options_are_options_of_the_run_are_keys_of_the_file():
+    shared = {parameter.name for parameter in run_options(lambda: None).__click_params__} - {"config"}
+    assert shared == {field.name for field in fields(InferOptions)} == set(Options.__annotations__)
+
+
+@pytest.mark.parametrize("command", [infer, plan])
+def test_every_option_says_what_it_does(command):
+    for parameter in command.params:
+        if parameter.param_type_name == "option":
+            assert parameter.help, parameter.name
+            assert parameter.help.endswith((".", "]", "parquet.")), parameter.name
+
+
+# --- the options that must not change a byte ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--block", "50"),
+        ("--block", "auto"),
+        ("--memory", "1MiB"),
+        ("--memory", "4GiB"),
+        ("--device", "cpu"),
+        ("--threads", "1"),
+        ("--workers", "2"),
+        ("--batch", "auto"),
+        ("--precision", "fp32"),
+        ("--tta", "none"),
+        ("--overlap", "16", "--tile", "64"),
+        ("--min-area", "0", "--simplify", "0", "--format", "geojson"),
+        ("-v",),
+        ("--allow-remote", "--allow-pickle"),
+    ],
+    ids=" ".join,
+)
+def test_same_bytes(options, run_with, world):
+    assert hashes(run_with(*options)) == world.hashes
+
+
+# --- the options that change the labels ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--tile", "128"),
+        ("--overlap", "8"),
+        ("--overlap", "40"),
+        ("--tta", "flips"),
+        ("--tta", "d4"),
+        ("--bands", "3,2,1"),
+        ("--bands", "blue,green,red"),
+        ("--gsd", "1"),
+    ],
+    ids=" ".join,
+)
+def test_other_labels_on_the_same_grid(options, run_with, world):
+    found, plain = read(run_with(*options)), read(world.plain)
+    assert found.shape == plain.shape
+    assert 0 < (found != plain).mean() < 0.7
+    assert (found != 255).all()
+
+
+def test_bf16_gives_nearly_the_same(run_with, world):
+    assert (read(run_with("--precision", "bf16")) == read(world.plain)).mean() > 0.98
+
+
+def test_batches_give_the_same_labels(run_with, world):
+    assert (read(run_with("--batch", "4")) == read(world.plain)).mean() > 0.99999
+
+
+@pytest.mark.parametrize("bands", ["red,green,blue", "1,2,3"])
+def test_the_bands_that_are_taken_anyway(bands, run_with, world):
+    assert (read(run_with("--bands", bands)) == read(world.plain)).all()
+
+
+def test_nodata(run_with, world):
+    corner = np.zeros((170, 200), bool)
+    corner[:40, :50] = True
+    out = run_with("--nodata", "0")
+    assert ((read(out) == 255) == corner).all()
+    assert ((read(out, "road.tif") == 255) == corner).all()
+
+
+def test_mask(run_with, world, tmp_path):
+    cloud = np.zeros((170, 200), np.uint8)
+    cloud[100:130, 20:90] = 3
+    with rasterio.open(world.scene) as scene:
+        profile = scene.profile | {"count": 1, "photometric": "minisblack"}
+    with rasterio.open(tmp_path / "cloud.tif", "w", **profile) as file:
+        file.write(cloud, 1)
+    assert ((read(run_with("--mask", tmp_path / "cloud.tif")) == 255) == (cloud > 0)).all()
+
+
+def test_aoi_limits_rasters_to_the_pixel_and_vectors_exactly(run_with, world, tmp_path):
+    shape = shapely.Polygon([(300010.3, 2799990), (300080, 2799983.7), (300060, 2799930), (300020, 2799940)])
+    aoi = transform_geom("EPSG:32640", "EPSG:4326", shapely.geometry.mapping(shape))
+    (tmp_path / "aoi.geojson").write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": aoi}))
+    out = run_with("--aoi", tmp_path / "aoi.geojson", "--format", "geojson,gpkg")
+    with rasterio.open(out / "landuse.tif") as dataset:
+        labels, transform = dataset.read(1), dataset.transform
+    deep = geometry_mask([shape.buffer(-0.75)], labels.shape, transform, invert=True)
+    near = geometry_mask([shape.buffer(0.75)], labels.shape, transform, invert=True)
+    assert (labels[deep] == read(world.plain)[deep]).all()
+    assert (labels[~near] == 255).all()
+    pieces = shapely.union_all([f.geometry for f in features(out / "landuse.gpkg").itertuples()])
+    assert pieces.symmetric_difference(shape).area < 1e-3 * shape.area
+
+
+def features(path):
+    import pyogrio
+
+    return pyogrio.read_dataframe(path)
+
+
+def test_min_area_absorbs(run_with, world):
+    out = run_with("--min-area", "5")
+    plain = features(world.plain / "landuse.geojson")
+    found = features(out / "landuse.geojson")
+    assert plain.area_m2.min() < 5
+    assert found.area_m2.min() >= 5 * 0.999, "the area of a UTM pixel on the ellipsoid is a little smaller"
+    assert found.area_m2.sum() == pytest.approx(plain.area_m2.sum(), rel=1e-4)
+    assert (read(out) == read(world.plain)).all(), "the raster keeps every pixel"
+
+
+def test_simplify_takes_corners_away_and_leaves_no_gap(run_with, world):
+    found = features(run_with("--simplify", "1", "--format", "gpkg") / "landuse.gpkg")
+    plain = features(world.plain / "landuse.geojson")
+    assert (
+        shapely.get_num_coordinates(found.geometry.values).sum()
+        < 0.8 * shapely.get_num_coordinates(plain.geometry.values).sum()
+    )
+    assert found.geometry.is_valid.all()
+    union = shapely.union_all(found.geometry.values)
+    assert found.geometry.area.sum() == pytest.approx(union.area, rel=1e-9)
+
+
+def test_formats(run_with):
+    out = run_with("--format", "geojson,gpkg,fgb,geojsonseq")
+    counts = {s: len(features(out / f"landuse{s}")) for s in (".geojson", ".gpkg", ".fgb", ".geojsonl")}
+    assert len(set(counts.values())) == 1
+    assert next(iter(counts.values())) > 10
+    assert not list(out.glob("*.parquet"))
+
+
+def test_confidence(run_with):
+    out = run_with("--confidence")
+    for head, floor in (("landuse", 250 / 3), ("road", 125)):
+        found = read(out, f"{head}_confidence.tif")
+        assert floor - 1 <= found.min() < found.max() <= 250
+
+
+def test_stack(geounet, world, tmp_path, run_with):
+    with rasterio.open(world.scene) as scene:
+        pixels, profile = scene.read(), scene.profile | {"count": 1, "photometric": "minisblack"}
+    files = [tmp_path / f"B{n}.tif" for n in (1, 2, 3)]
+    for number, file in enumerate(files):
+        with rasterio.open(file, "w", **profile) as band:
+            band.write(pixels[number], 1)
+    ending = geounet("infer", "--stack", *files, "-m", world.model, "-o", tmp_path / "out", "-q")
+    assert (ending.code, ending.out) == (0, "")
+    assert (read(tmp_path / "out") == read(world.plain)).all()
+
+
+def test_onnx_file_as_model(run_with, world):
+    """The package's own graph with a YAML beside it is a bare ONNX file."""
+    card = world.folder / "bare"
+    card.mkdir(exist_ok=True)
+    for name in ("graph.onnx", "weights.safetensors"):
+        (card / name).write_bytes((world.model / name).read_bytes())
+    bands = [{"name": name, "mean": MEAN, "std": STD} for name in ("red", "green", "blue")]
+    heads = [{"name": h.name, "kind": h.kind, "classes": [vars(c) for c in h.classes]} for h in (LANDUSE, ROAD)]
+    spec = {"name": "bare", "bands": bands, "heads": heads, "tile": 64, "overlap": 16, "divisor": 4}
+    (card / "graph.yaml").write_text(json.dumps(spec))
+    assert (read(run_with(model=card / "graph.onnx")) == read(world.plain)).all()
+
+
+# --- refusals -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--model", "landuse-raods"), ("landuse-raods", "not found")),
+        (("--model", "/"), ("is not a model",)),
+        (("--output", ""), ("--output", "expected")),
+        (("--config", "nowhere.yaml"), ("nowhere.yaml", "No such file")),
+        (("--tile", "66"), ("66", "multiple of 4", "64")),
+        (("--tile", "0"), ("--tile 0", "1 or more")),
+        (("--tile", "large"), ("'large'", "integer")),
+        (("--overlap", "64"), ("--overlap 64", "less than the tile")),
+        (("--overlap", "-1"), ("--overlap -1",)),
+        (("--batch", "0"), ("--batch 0",)),
+        (("--batch", "many"), ("'many'", "whole number or auto")),
+        (("--block", "0"), ("--block 0",)),
+        (("--memory", "4GiBB"), ("'4GiBB'", "4GiB")),
+        (("--memory", "9KiB"), ("budget", "larger --memory")),
+        (("--device", "cuda:99"), ("cuda:99", "--device cpu")),
+        (("--device", "gpu"), ("expected auto, cpu, cuda",)),
+        (("--precision", "fp8"), ("auto, fp32, bf16, fp16",)),
+        (("--precision", "fp16", "--device", "cpu"), ("fp16", "bf16")),
+        (("--tta", "d8"), ("none, flips, d4",)),
+        (("--bands", "1,2"), ("--bands chooses 2", "needs 3")),
+        (("--bands", "1,2,9"), ("no band 9",)),
+        (("--bands", "red,gren,blue"), ("'gren'", "2 green")),
+        (("--bands", ",,"), ("separated by commas",)),
+        (("--nodata", "300"), ("300", "uint8")),
+        (("--nodata", "white"), ("'white'",)),
+        (("--mask", "nowhere.tif"), ("nowhere.tif",)),
+        (("--gsd", "0"), ("positive number of metres",)),
+        (("--gsd", "nan"), ("positive number of metres",)),
+        (("--gsd", "1e5"), ("100000",)),
+        (("--aoi", "nowhere.gpkg"), ("nowhere.gpkg",)),
+        (("--workers", "-1"), ("--workers -1",)),
+        (("--threads", "0"), ("--threads 0",)),
+        (("--workers", "2", "--scheduler", "tcp://127.0.0.1:1"), ("exclude each other",)),
+        (("--min-area", "-1"), ("--min-area -1",)),
+        (("--min-area", "nan"), ("--min-area nan",)),
+        (("--simplify", "inf"), ("--simplify inf",)),
+        (("--format", "shp"), ("shp", "geojson, geojsonseq, gpkg, fgb, parquet")),
+        (("--format", "geojson,"), ("names separated by commas",)),
+        (("--modle", "x"), ("--modle", "--model", "infer --help")),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_refused_in_one_line(options, words, geounet, world, tmp_path):
+    given = () if options[0] == "--output" else ("-o", tmp_path / "out")
+    geounet("infer", world.scene, "-m", world.model, *given, *options).refused(*words)
+    assert not (tmp_path / "out").exists(), "a request that cannot work touches nothing"
+
+
+def test_cuda_without_cuda(geounet, world, tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    geounet("infer", world.scene, "-m", world.model, "-o", tmp_path / "out", "--device", "cuda").refused("cuda")
+
+
+def test_parquet_without_pyarrow_is_refused_before_the_work(geounet, world, tmp_path, monkeypatch):
+    monkeypatch.setattr("geounet.io.vectors.find_spec", lambda _: None)
+    ending = geounet("infer", world.scene, "-m", world.model, "-o", tmp_path / "out", "--format", "parquet")
+    ending.refused("pip install 'geounet[parquet]'")
+    assert not (tmp_path / "out").exists()
+
+
+def test_stack_with_a_file_that_is_not_there(geounet, world):
+    geounet("infer", "--stack", world.scene, world.folder / "nowhere.tif", "-m", world.model).refused("nowhere.tif")
+
+
+def test_pickled_weights_need_leave(geounet, world, tmp_path):
+    folder = tmp_path / "pickled"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"_model_class": "Unet"}')
+    (folder / "pytorch_model.bin").write_bytes(b"cposix\nsystem\n")
+    call = ("infer", world.scene, "-m", folder, "-o", tmp_path / "out")
+    geounet(*call).refused("is a pickle", "--allow-pickle")
+    geounet(*call, "--allow-pickle").refused("geounet.yaml is missing")
