@@ -121,16 +121,19 @@ def decide(probabilities: NDArray[np.float32], spec: ModelSpec, *, out: NDArray[
 def _decide_head(
     p: NDArray[np.float32], head: Head, labels: NDArray[np.uint8], confidence: NDArray[np.uint8]
 ) -> None:
-    """Fill one head's ``labels`` and ``confidence`` from its probabilities ``p`` ``(channels, rows, width)``."""
+    """Fill one head's ``labels`` and ``confidence`` from its probabilities ``p`` ``(channels, rows, width)``.
+
+    By arithmetic, not by masks: where labels are restless, numpy takes 40 times as long to follow a mask.
+    """
     if head.kind == "mask":
         np.greater_equal(p[0], np.float32(head.threshold - THRESHOLD_SLACK), out=labels.view(np.bool_))
-        best = np.where(labels.view(np.bool_), p[0], np.float32(1.0) - p[0])
+        best = np.abs(p[0] - (1 - labels))  # p where the mask says yes, else 1 - p
     else:
         best = p[0].copy()
         labels[:] = 0
         for value in range(1, len(p)):
-            better = p[value] > best
-            labels[better] = value
+            better = (p[value] > best).view(np.uint8)
+            np.maximum(labels, better * np.uint8(value), out=labels)
             np.maximum(best, p[value], out=best)
     best *= np.float32(CONFIDENCE_SCALE)
     np.rint(best, out=best)

@@ -90,7 +90,7 @@ class HostEngine:
             np.subtract(job.pixels, self._mean, out=image, dtype=np.float32, casting="unsafe")
             image *= self._scale
         if not job.valid.all():
-            image[:, ~job.valid] = 0.0
+            np.copyto(image, 0.0, where=~job.valid)
 
 
 def _add(batch: list[TileJob], future: Future[list[NDArray[np.float32]]], canvas: HostCanvas) -> Iterator[None]:
