@@ -101,9 +101,8 @@ class BlockRunner:
             path = Path(self._work.parts) / part_name(index)
             carry, self._carry = self._carry, None
             tally = _Tally(self._work.spec.heads)
-            with write_part(
-                path, block.core, bands=2 * len(self._work.spec.heads), executor=self._writer
-            ) as writer:
+            rows, bands = self._work.lattice.rows.stride, 2 * len(self._work.spec.heads)
+            with write_part(path, block.core, bands=bands, rows=rows, executor=self._writer) as writer:
                 self._carry = self._compute(block, writer, carry, tally, on_tiles)
             return Receipt(
                 block=index,
@@ -137,7 +136,8 @@ class BlockRunner:
 
         def on_rows(top: int, bands: NDArray[np.uint8]) -> None:
             wanted = state.wanted.take(top, bands.shape[1])[:, left : left + core.width]
-            bands[:, ~wanted] = NODATA
+            if not wanted.all():
+                np.copyto(bands, NODATA, where=~wanted)
             above = max(0, core.row_off - top)  # rows of the block above that were only needed for their tiles
             if above < bands.shape[1]:
                 tally.count_pixels(bands[:, above:])

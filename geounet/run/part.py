@@ -21,14 +21,14 @@ from geounet.grid.window import Window
 from geounet.io.atomic import publish
 from geounet.model.spec import NODATA
 
+_BLOCK = 512  # side of a compressed block in pixels
 _WAITING = 3  # row groups that may wait to be compressed before the network waits for them
 
 # https://gdal.org/en/stable/drivers/raster/gtiff.html#creation-options
 _CREATION = {
     "driver": "GTiff",
     "tiled": True,
-    "blockxsize": 512,
-    "blockysize": 512,
+    "blockxsize": _BLOCK,
     "compress": "ZSTD",  # parts are ours alone, so the fastest codec will do
     "zstd_level": 1,
     "interleave": "band",
@@ -66,10 +66,13 @@ class PartWriter:
 
 
 @contextmanager
-def write_part(path: Path, core: Window, *, bands: int, executor: Executor) -> Iterator[PartWriter]:
-    """A part under its final name once the body ends well; a failure leaves nothing."""
+def write_part(path: Path, core: Window, *, bands: int, rows: int, executor: Executor) -> Iterator[PartWriter]:
+    """A part under its final name once the body ends well; a failure leaves nothing.
+
+    ``rows`` is how many usually come at once; see :func:`_block_height`.
+    """
     with publish(path) as temporary:
-        file = executor.submit(_create, temporary, core, bands).result()
+        file = executor.submit(_create, temporary, core, bands, _block_height(rows)).result()
         writer = PartWriter(file, core, executor)
         try:
             yield writer
@@ -78,11 +81,27 @@ def write_part(path: Path, core: Window, *, bands: int, executor: Executor) -> I
             executor.submit(file.close).result()
 
 
-def _create(path: Path, core: Window, bands: int) -> Any:
+def _block_height(rows: int) -> int:
+    """Height of the compressed blocks: a whole number of them fits into ``rows`` wherever that is possible.
+
+    GDAL compresses a block as soon as it is full, in the writer's thread. One that two row groups share waits for
+    the end, when closing the file compresses all of them while Python holds its lock and the network stands still.
+    """
+    return next((height for height in range(_BLOCK, 31, -16) if rows % height == 0), _BLOCK)  # TIFF wants 16s
+
+
+def _create(path: Path, core: Window, bands: int, block_height: int) -> Any:
     with warnings.catch_warnings():  # parts lie in block pixels; the mosaic knows where they belong
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(
-            path, "w", width=core.width, height=core.height, count=bands, dtype="uint8", **_CREATION
+            path,
+            "w",
+            width=core.width,
+            height=core.height,
+            count=bands,
+            dtype="uint8",
+            blockysize=block_height,
+            **_CREATION,
         )
 
 
