@@ -54,6 +54,9 @@ def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.comm.timeouts.connect": _CONNECT,
         "distributed.worker.daemon": True,
         "distributed.scheduler.allowed-failures": _ATTEMPTS - 1,
+        # Dask looks after itself so often that it takes 4 % of a core from the network
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "5s",
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.worker.profile.enabled": False,
     }
