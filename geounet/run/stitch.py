@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from geounet import __version__
@@ -22,24 +25,30 @@ def stitch_parts(context: RunContext) -> None:
     key = raster_key(plan, options)
     if record.finished(RASTERS, key, plan.output) is not None:
         return
-    heads = plan.package.spec.heads
-    context.progress.start("stitch", total=len(heads) * (1 + options.confidence), unit="rasters")
-    mosaic = mosaic_of(context)
-    target = plan.native_geobox if plan.geobox != plan.native_geobox else None
-    tags, threads = provenance(context), usable_cores()
-    for number, head in enumerate(heads):
-        path = plan.output / label_file(head)
-        write_label_cog(path, mosaic, band=2 * number + 1, head=head, tags=tags, threads=threads, target=target)
-        write_style(path.with_suffix(".qml"), head)
-        context.progress.advance()
-        if options.confidence:
-            path = plan.output / confidence_file(head)
-            write_confidence_cog(
-                path, mosaic, band=2 * number + 2, head=head, tags=tags, threads=threads, target=target
-            )
+    rasters = list(_rasters(context))
+    side_by_side = min(len(rasters), usable_cores())
+    threads = max(1, usable_cores() // side_by_side)
+    context.progress.start("stitch", total=len(rasters), unit="rasters")
+    # the writers' own filters of warnings end in any order; this one puts back what was there
+    with warnings.catch_warnings(), ThreadPoolExecutor(side_by_side, thread_name_prefix="stitch") as pool:
+        for _ in pool.map(lambda write: write(threads=threads), rasters):
             context.progress.advance()
+    for head in plan.package.spec.heads:
+        write_style((plan.output / label_file(head)).with_suffix(".qml"), head)
     record.finish(RASTERS, key, plan.output, raster_files(plan, options), {})
     context.progress.finish()
+
+
+def _rasters(context: RunContext) -> Iterator[Callable[..., Path]]:
+    """A call for every raster of the run, which takes the ``threads`` that it may use."""
+    plan, mosaic, tags = context.plan, mosaic_of(context), provenance(context)
+    target = plan.native_geobox if plan.geobox != plan.native_geobox else None
+    for number, head in enumerate(plan.package.spec.heads):
+        path, band = plan.output / label_file(head), 2 * number + 1
+        yield partial(write_label_cog, path, mosaic, band=band, head=head, tags=tags, target=target)
+        if context.options.confidence:
+            path = plan.output / confidence_file(head)
+            yield partial(write_confidence_cog, path, mosaic, band=band + 1, head=head, tags=tags, target=target)
 
 
 def confidence_source(context: RunContext, number: int, head: Head) -> Path:
