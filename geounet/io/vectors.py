@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geounet.errors import ConfigError, MissingExtraError
 from geounet.io.atomic import publish
-from geounet.io.geojson import GeoJsonWriter
-from geounet.io.ground import Ground
 from geounet.io.shapes import Features
+
+if TYPE_CHECKING:  # it brings numba, which a plan does not need
+    from geounet.io.ground import Ground
 
 SUFFIXES: Mapping[str, str] = {
     "geojson": ".geojson",
@@ -75,6 +76,8 @@ def _writer(  # noqa: PLR0917
     name: str, path: Path, layer: str, ground: Ground, stack: ExitStack, style: str | None
 ) -> Writer:
     if name in ("geojson", "geojsonseq"):
+        from geounet.io.geojson import GeoJsonWriter
+
         file = stack.enter_context(path.open("wb"))
         return GeoJsonWriter(file, name=layer, ground=ground, lines=name == "geojsonseq")
     if name == "gpkg":

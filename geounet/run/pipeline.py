@@ -9,7 +9,6 @@ from pathlib import Path
 from geounet.model.package import load_model
 from geounet.run.adopt import with_partition_of
 from geounet.run.context import RunContext
-from geounet.run.describe import describe_results
 from geounet.run.execute import compute_blocks, interruptible
 from geounet.run.journal import Journal, Record, forget_parts, hold
 from geounet.run.options import InferOptions
@@ -18,7 +17,6 @@ from geounet.run.plan import Plan, make_plan, open_for, results_folder
 from geounet.run.progress import Progress
 from geounet.run.result import Run
 from geounet.run.stitch import stitch_parts
-from geounet.run.vectors import vectorize_labels
 
 
 def infer_scene(
@@ -62,6 +60,10 @@ def infer_scene(
 
 def work_through(context: RunContext) -> Run:
     """All stages of a run, in order; each leaves its files whole or not at all."""
+    # these bring numba, shapely and pillow, which a run that finds everything done never needs
+    from geounet.run.describe import describe_results
+    from geounet.run.vectors import vectorize_labels
+
     with context.timed("blocks"):
         compute_blocks(context)
     with context.timed("stitch"):
