@@ -23,7 +23,8 @@ FloatArray = NDArray[np.float64]
 def authalic(lat: FloatArray, *, flattening: float) -> FloatArray:
     """q of latitudes in radians: from −q(pole) to q(pole), about −2 to 2."""
     e2 = flattening * (2.0 - flattening)
-    s = np.sin(lat)
+    with np.errstate(invalid="ignore"):
+        s = np.sin(lat)
     if e2 < 1e-12:
         return np.asarray(2.0 * s)
     e = math.sqrt(e2)

@@ -25,13 +25,16 @@ def oracle(labels: np.ndarray, transform: rasterio.Affine, valid: np.ndarray | N
 
 
 def equal_as_sets(ours: list[tuple[int, object]], theirs: list[tuple[int, object]]) -> None:
-    def key(pair: tuple[int, object]) -> bytes:
+    def plain(pairs: list[tuple[int, object]]) -> list[tuple[int, bytes, object]]:
         # corners where only a third region begins are ours alone; simplify(0) takes them out
-        return bytes([pair[0]]) + shapely.to_wkb(shapely.normalize(shapely.simplify(pair[1], 0)))
+        shapes = shapely.normalize(shapely.simplify(np.array([g for _, g in pairs]), 0))
+        values = [v for v, _ in pairs]
+        return sorted(zip(values, shapely.to_wkb(shapes), shapes, strict=True), key=lambda t: t[:2])
 
-    for (v, a), (w, b) in zip(sorted(ours, key=key), sorted(theirs, key=key), strict=True):
+    for (v, one, a), (w, other, b) in zip(plain(ours), plain(theirs), strict=True):
         assert v == w
-        assert shapely.equals(a, b)
+        # equal bytes are the same shape; the topological test takes minutes where there are 10⁴ holes
+        assert one == other or shapely.equals(a, b)
 
 
 def crop(source: Path, out: Path, window: Window) -> Path:
@@ -61,7 +64,14 @@ def check(path: Path, folder: Path) -> None:
     gdal = folder / "gdal.geojson"
     frame.set_crs(crs, allow_override=True).to_file(gdal, driver="GeoJSON", RFC7946="YES", engine="pyogrio")
     pairs = zip(_shapes(result.paths[1]), _shapes(gdal), strict=True)
-    assert all(shapely.hausdorff_distance(a, b) < 2e-7 for a, b in pairs)
+    away = []
+    for a, b in pairs:
+        ours_xy, gdals_xy = shapely.get_coordinates(a), shapely.get_coordinates(b)
+        assert ours_xy.shape == gdals_xy.shape
+        away.append(np.abs(ours_xy - gdals_xy).max(axis=1))
+    # GDAL shortens a number with a run of nines or zeros (-72.2999993 becomes -72.3), some of ten thousand
+    assert np.concatenate(away).max() < 1e-6
+    assert np.mean(np.concatenate(away) > 1.5e-7) < 1e-3
 
 
 def _shapes(path: Path) -> list[shapely.Geometry]:
