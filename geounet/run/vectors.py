@@ -42,7 +42,9 @@ def vectorize_labels(context: RunContext) -> None:
             progress=on_rows,
         )
         features[head.name] = result.feature_count
-        areas[head.name] = {head.classes[value].name: area for value, area in result.area_by_class.items()}
+        areas[head.name] = {
+            head.classes[value].name: round(area, 3) for value, area in result.area_by_class.items()
+        }
         warnings += [w for w in result.warnings if w not in warnings]
     for warning in warnings:
         context.progress.warn(warning)

@@ -1,0 +1,8 @@
+"""The fakes of ``tests/packages.py`` are importable here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
