@@ -12,15 +12,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from geounet import errors
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from geounet.api import infer, plan
-    from geounet.io.scene import open_scene
+    from geounet.io.scene import Scene, open_scene
     from geounet.model.package import load_model
+    from geounet.run.plan import Plan
     from geounet.run.progress import Progress
     from geounet.run.result import Run
-    from geounet.run.vectorize import vectorize
+    from geounet.run.vectorize import VectorResult, vectorize
     from geounet.sample import write_sample
 
 _HOME = {
@@ -32,9 +35,25 @@ _HOME = {
     "write_sample": "geounet.sample",
     "Progress": "geounet.run.progress",
     "Run": "geounet.run.result",
+    "Plan": "geounet.run.plan",
+    "Scene": "geounet.io.scene",
+    "VectorResult": "geounet.run.vectorize",
 }
 
-__all__ = ["Progress", "Run", "infer", "load_model", "open_scene", "plan", "vectorize", "write_sample"]
+__all__ = [
+    "Plan",
+    "Progress",
+    "Run",
+    "Scene",
+    "VectorResult",
+    "errors",
+    "infer",
+    "load_model",
+    "open_scene",
+    "plan",
+    "vectorize",
+    "write_sample",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -80,7 +80,7 @@ def load_config(path: str | Path) -> dict[str, Any]:
         _convert(key, value, where=where)
     folder = Path(path).absolute().parent
     for key in ("output", "mask", "aoi"):
-        if key in options:
+        if key in options and "://" not in str(options[key]):
             options[key] = folder / _path(options[key])
     if "model" in options and (folder / options["model"]).exists():
         options["model"] = folder / options["model"]
@@ -120,6 +120,7 @@ def build_options(config: Mapping[str, Any], given: Mapping[str, Any]) -> InferO
 
     Raises ConfigError, naming the option, the value and what was expected.
     """
+    given = {_canonical(key): value for key, value in given.items()}
     check_keys(given, where="infer")
     merged = {**config, **{key: value for key, value in given.items() if value is not None}}
     return InferOptions(**{key: _convert(key, value) for key, value in merged.items()})
@@ -192,6 +193,11 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def _path_or_url(value: Any) -> str:
+    """A path, which gets its ``~`` expanded, or an address, which stays as it is."""
+    return value if isinstance(value, str) and "://" in value else str(_path(value))
+
+
 def _path(value: Any) -> Path:
     return Path(_text(value)).expanduser()
 
@@ -205,6 +211,7 @@ _EXPECTED: dict[Callable[[Any], Any], str] = {
     _formats: "names separated by commas",
     _text: "text",
     _path: "the path of a file or folder",
+    _path_or_url: "the path or address of a raster",
     parse_size: "a size such as 4GiB",
 }
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
@@ -221,7 +228,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "bands": _names,
     "stack": _flag,
     "nodata": _number,
-    "mask": _path,
+    "mask": _path_or_url,
     "gsd": _number,
     "aoi": _path,
     "workers": _whole,

@@ -29,7 +29,7 @@ FLOORS = {
 """docs/architecture.md; ``train`` stands above ``io`` because its datasets read scenes (docs/decisions/0011)."""
 ROOMS_OF = {
     "torch": {"model", "train"},
-    "distributed": {"run/cluster.py"},
+    "distributed": {"run/cluster.py", "run/dispatch.py", "run/worker.py"},
     "dask": {"run/cluster.py"},
     "rasterio": {"io", "run/part.py", "sample", "train"},
     "numba": {"vector", "io"},

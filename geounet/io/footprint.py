@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
+from pyproj.exceptions import ProjError
 from shapely import MultiPolygon, Polygon, affinity, box, get_parts, make_valid, set_precision
 from shapely.geometry import polygon
 from shapely.geometry.base import BaseGeometry
@@ -42,7 +43,10 @@ def _ring(geobox: GeoBox) -> NDArray[np.float64] | None:
     cols = np.concatenate([t, np.ones(_STEPS), 1 - t, np.zeros(_STEPS)]) * geobox.width
     rows = np.concatenate([np.zeros(_STEPS), t, np.ones(_STEPS), 1 - t]) * geobox.height
     a, b, c, d, e, f = geobox.transform
-    to_degrees = Transformer.from_crs(parse_crs(geobox.crs), 4326, always_xy=True)
+    try:
+        to_degrees = Transformer.from_crs(parse_crs(geobox.crs), 4326, always_xy=True)
+    except ProjError:  # another celestial body: it has no place on earth
+        return None
     lon, lat = to_degrees.transform(a * cols + b * rows + c, d * cols + e * rows + f)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         return None

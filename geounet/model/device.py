@@ -23,9 +23,9 @@ from geounet.model.networks import load_network
 from geounet.model.package import Package
 from geounet.model.spec import Head, ModelSpec
 from geounet.model.symmetry import Symmetry, symmetries
-from geounet.model.torch_forward import channels_last, folded
+from geounet.model.torch_forward import channels_last, example_tile, folded
 
-_LARGEST_AUTO_BATCH = 32  # beyond it the device is busy anyway and only memory grows
+_AUTO_BATCH = 8  # a constant: what happens to be free must not decide which kernels compute the answer
 _HALF = {"auto": torch.float16, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -65,13 +65,14 @@ class DeviceEngine:
         self._symmetries = symmetries(request.tta)
         on_cuda = self._device.type == "cuda"
         self._half = _HALF.get(request.precision) if on_cuda or request.precision != "auto" else None
-        example = torch.rand(1, len(package.spec.bands), request.tile, request.tile)
-        self._network = channels_last(folded(load_network(package), example)).to(self._device)
+        self._network = channels_last(folded(load_network(package), example_tile(package, request))).to(
+            self._device
+        )
         self._mean = torch.tensor([b.mean for b in package.spec.bands], device=device).view(1, -1, 1, 1)
         self._scale = torch.tensor([1 / b.std for b in package.spec.bands], device=device).view(1, -1, 1, 1)
         if on_cuda:
             torch.backends.cudnn.benchmark = True  # the batch shape never changes within a run
-        self.batch = request.batch or self._affordable_batch()
+        self.batch = request.batch or (_AUTO_BATCH if on_cuda else 1)
         half = str(self._half).removeprefix("torch.") if self._half else "float32"
         self.name = f"torch {device} {half}"
 
@@ -155,19 +156,6 @@ class DeviceEngine:
         if self._device.type != "cuda":
             return tensor.to(self._device)
         return tensor.pin_memory().to(self._device, non_blocking=True)
-
-    @torch.inference_mode()
-    def _affordable_batch(self) -> int:
-        """What half of the free device memory holds, from the peak of a single tile."""
-        if self._device.type != "cuda":
-            return 1
-        torch.cuda.reset_peak_memory_stats(self._device)
-        before = torch.cuda.memory_allocated(self._device)
-        image = torch.zeros(1, len(self._spec.bands), self._tile, self._tile, device=self._device)
-        self._probabilities(image, self._symmetries[0])
-        per_tile = max(1, torch.cuda.max_memory_allocated(self._device) - before)
-        free, _ = torch.cuda.mem_get_info(self._device)
-        return int(max(1, min(_LARGEST_AUTO_BATCH, free // 2 // per_tile)))
 
 
 def transferable(pixels: NDArray[Any]) -> NDArray[Any]:

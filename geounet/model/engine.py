@@ -76,7 +76,7 @@ class EngineRequest:
     precision: Precision = "auto"
     tile: int = 512
     batch: int | None = None
-    """None chooses: 1 on a CPU, on CUDA what a quarter of the free memory holds (at most 32)."""
+    """None: 1 on a CPU, 8 on CUDA; halved where device memory runs out."""
     threads: int = 1
     tta: Augmentation = "none"
 
@@ -89,6 +89,8 @@ def engine_kind(package: Package, request: EngineRequest) -> str:
     """
     device = resolve_device(request.device, package)
     if device.startswith("cuda"):
+        if package.weights is None:
+            raise ModelError(f"model {package.origin!r} is a bare ONNX graph; it runs with --device cpu only")
         return "cuda"
     runs = not package.spec.graph_is_bound_to_tile or request.tile == package.spec.tile
     if package.graph is not None and runs and request.precision in ("auto", "fp32"):

@@ -59,7 +59,7 @@ def load_model(model: str | os.PathLike[str] = DEFAULT_MODEL, *, allow_pickle: b
     from geounet.model import foreign
 
     path = Path(model)
-    if not path.exists() and str(model) in models():
+    if str(model) in models():  # a plain name means ours; a folder of that name is ./name
         path = ZOO / str(model)
     if path.is_dir() and (path / CARD).is_file():
         return _load_folder(path, origin=str(model))

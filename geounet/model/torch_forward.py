@@ -20,8 +20,7 @@ from geounet.model.package import Package
 def torch_forward(package: Package, request: EngineRequest, *, precision: Literal["fp32", "bf16"]) -> Forward:
     """Load the package's network, folded and channels-last, one thread per call."""
     torch.set_num_threads(1)
-    example = torch.rand(1, len(package.spec.bands), request.tile, request.tile)
-    network = channels_last(folded(load_network(package), example))
+    network = channels_last(folded(load_network(package), example_tile(package, request)))
 
     def forward(images: NDArray[np.float32]) -> NDArray[np.float32]:
         mixed = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
@@ -30,6 +29,12 @@ def torch_forward(package: Package, request: EngineRequest, *, precision: Litera
             return network(batch).float().contiguous().numpy()
 
     return forward
+
+
+def example_tile(package: Package, request: EngineRequest) -> torch.Tensor:
+    """The same noise on every machine, ``(1, bands, tile, tile)``: what is decided on it is decided alike."""
+    shape = (1, len(package.spec.bands), request.tile, request.tile)
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
 
 
 def channels_last(network: nn.Module) -> nn.Module:

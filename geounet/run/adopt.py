@@ -22,6 +22,8 @@ def with_partition_of(journal: Journal, plan: Plan, options: InferOptions) -> Pl
     """
     file = journal.folder / "partition.json"
     stored = _read(file.read_text(encoding="utf-8")) if file.is_file() else None
+    if stored is None:
+        journal.forget()  # nobody knows any more which pixels its parts hold
     if stored is None or not journal.receipts:
         publish_text(file, json.dumps(dataclasses.asdict(plan.partition)))
         return plan

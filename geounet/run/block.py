@@ -78,8 +78,12 @@ class BlockRunner:
         self._engine: Engine = open_engine(package, work.request)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
-        self._scene = self._reader.submit(open_spec, work.scene).result()
-        self._wanted_area = area_mask(work.aoi, self._scene.geobox) if work.aoi else None
+        try:
+            self._scene = self._reader.submit(open_spec, work.scene).result()
+            self._wanted_area = area_mask(work.aoi, self._scene.geobox) if work.aoi else None
+        except BaseException:
+            self._free()
+            raise
         self._carry: _Carry | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -123,9 +127,12 @@ class BlockRunner:
             self._closed = True
             self._carry = None
             self._reader.submit(self._scene.close).result()
-            for executor in (self._reader, self._writer):
-                executor.shutdown(wait=True)
-            self._engine.close()
+            self._free()
+
+    def _free(self) -> None:
+        for executor in (self._reader, self._writer):
+            executor.shutdown(wait=True)
+        self._engine.close()
 
     def _compute(
         self, block: Block, writer: PartWriter, carry: _Carry | None, tally: _Tally, on_tiles: OnTiles

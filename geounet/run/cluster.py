@@ -1,46 +1,25 @@
-"""Dask: where the blocks run. The only room that imports ``distributed``."""
+"""Dask clusters: the user's scheduler, local processes, or threads of this process."""
 
 from __future__ import annotations
 
 import logging
-import queue
 import signal
-import threading
-import time
-import uuid
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import distributed
 from dask import config as dask_config
-from distributed import Client, Future, LocalCluster, get_worker
+from distributed import Client, LocalCluster
 
-from geounet.errors import ConfigError, GeounetError, Interrupted, RequestError, WorkError
-from geounet.run.block import BlockRunner, RunnerClosed
-from geounet.run.work import Receipt, Work
+from geounet.errors import ConfigError
+from geounet.run.dispatch import ATTEMPTS
 
-_IN_FLIGHT = 2  # blocks per worker: one that runs and one that waits, so that no worker idles for a round trip
-_ATTEMPTS = 3
 _CONNECT = "20s"
-_PATIENCE = 60.0  # seconds to wait for a worker when all have gone
-_REFRESH = 5.0  # seconds between looks at which workers there are
-_TOPIC = "geounet-tiles"
+_KNOCK = 3.0  # seconds that a scheduler may take to accept a connection
 _LOOPBACK = "127.0.0.1:0"
-
-_runners: dict[str, BlockRunner] = {}
-_runners_lock = threading.Lock()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A block that kept failing."""
-
-    block: int
-    error: str
-    attempts: int
 
 
 @contextmanager
@@ -53,7 +32,7 @@ def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
     settings = {
         "distributed.comm.timeouts.connect": _CONNECT,
         "distributed.worker.daemon": True,
-        "distributed.scheduler.allowed-failures": _ATTEMPTS - 1,
+        "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
         # Dask looks after itself so often that it takes 4 % of a core from the network
         "distributed.admin.tick.interval": "1s",
         "distributed.admin.system-monitor.interval": "5s",
@@ -94,13 +73,11 @@ class _DeafToCtrlC(distributed.WorkerPlugin):
 
 @contextmanager
 def _external(address: str) -> Iterator[Client]:
+    _knock(address)
     try:
         client = Client(address, set_as_default=False, timeout=_CONNECT)
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"--scheduler {address} does not answer ({type(error).__name__}); expected tcp://host:port of a "
-            "running dask scheduler"
-        ) from error
+        raise _silent(address, error) from error
     try:
         if not client.scheduler_info(n_workers=-1)["workers"]:
             raise ConfigError(f"--scheduler {address} has no workers; start some with: dask worker {address}")
@@ -109,246 +86,22 @@ def _external(address: str) -> Iterator[Client]:
         client.close()
 
 
-def run_blocks(
-    client: Client,
-    work: Work,
-    missing: Sequence[int],
-    *,
-    on_receipt: Callable[[Receipt], None],
-    on_tiles: Callable[[int], None],
-) -> list[Failure]:
-    """Compute blocks on the client's workers; failed ones are retried, and returned when they keep failing.
-
-    Each worker goes down its own stretch of neighbouring blocks, so that it can reuse the canvas rows that two
-    of them share; whoever is done first takes over half of the longest stretch left. A bounded number of
-    futures is in flight. A KeyboardInterrupt cancels what is in flight and passes through.
-
-    Raises RequestError where a worker finds that the request cannot work at all (another model, no such device).
-    """
-    dispatcher = _Dispatcher(client, work, missing)
-    client.subscribe_topic(
-        _TOPIC, lambda event: on_tiles(event[1]["tiles"]) if event[1]["key"] == work.key else None
-    )
+def _knock(address: str) -> None:
+    """ConfigError where nobody listens there; Dask itself would try for a long time, and complain afterwards."""
     try:
-        for receipt in dispatcher.receipts():
-            on_receipt(receipt)
-    except BaseException:
-        dispatcher.cancel()
-        raise
-    finally:
-        with suppress(Exception):
-            client.unsubscribe_topic(_TOPIC)
-        with suppress(Exception):
-            client.run(close_runner, work.key)
-    return dispatcher.failures
+        place = urlsplit(address)
+        host, port = place.hostname, place.port
+    except ValueError as error:  # a port that is no number
+        raise _silent(address, error) from error
+    if place.scheme not in ("tcp", "tls") or host is None or port is None:
+        raise _silent(address, ValueError("that is no address"))
+    try:
+        socket.create_connection((host, port), timeout=_KNOCK).close()
+    except OSError as error:
+        raise _silent(address, error) from error
 
 
-class _Dispatcher:
-    """Hands blocks to workers and gathers receipts."""
-
-    def __init__(self, client: Client, work: Work, missing: Sequence[int]) -> None:
-        self._client = client
-        self._work = work
-        self._stretches: dict[str, deque[int]] = {}
-        self._loose: deque[int] = deque(missing)
-        self._attempts: dict[int, int] = {}
-        self._futures: dict[str, Future] = {}
-        self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        self._placed: dict[str, tuple[str, int]] = {}
-        self._looked = float("-inf")
-        self._name = uuid.uuid4().hex[:12]  # a task of an earlier client that still runs is not ours
-        self.failures: list[Failure] = []
-
-    def receipts(self) -> Iterator[Receipt]:
-        """All receipts, as the blocks finish. Raises WorkError where no worker is left to compute the others."""
-        self._share_out()
-        for worker in list(self._stretches):
-            for _ in range(_IN_FLIGHT):
-                self._submit(worker)
-        while self._futures or self._is_work_left():
-            if not self._futures:
-                self._wait_for_a_worker()
-                self._fill()
-                continue
-            future = self._next()
-            receipt, error = None, future.exception() if future.status == "error" else None
-            if future.status == "finished":
-                try:
-                    receipt = future.result(timeout=_REFRESH)
-                except TimeoutError:  # its worker vanished with the receipt: the block is computed again
-                    self._wait_for_a_worker()
-                    future.add_done_callback(self._done.put)
-                    continue
-            worker, block = self._placed.pop(future.key)
-            del self._futures[future.key]
-            if receipt is not None:
-                yield receipt
-            else:
-                self._failed(block, error)
-            self._fill(first=worker)
-
-    def _fill(self, *, first: str | None = None) -> None:
-        """Give every worker its blocks in flight, ``first`` to the one that has just become idle."""
-        self._share_out()
-        for name in [*([first] if first else []), *self._stretches]:
-            while self._load(name) < _IN_FLIGHT and self._submit(name):
-                pass
-
-    def _is_work_left(self) -> bool:
-        return bool(self._loose) or any(self._stretches.values())
-
-    def _next(self) -> Future:
-        """The next future that is done; as long as none is, somebody must be there to work on them."""
-        while True:
-            try:
-                return self._done.get(timeout=_REFRESH)
-            except queue.Empty:
-                self._wait_for_a_worker()
-
-    def _wait_for_a_worker(self) -> None:
-        try:
-            self._client.wait_for_workers(1, timeout=_PATIENCE)
-        except OSError as error:  # TimeoutError, or the scheduler itself is gone
-            raise WorkError(
-                "the Dask workers have gone; what is finished is kept; start workers and run the same command again"
-            ) from error
-        self._looked = float("-inf")
-
-    def cancel(self) -> None:
-        """Give up everything in flight."""
-        with suppress(Exception):
-            self._client.run(stop_runner, self._work.key, wait=False)
-        with suppress(Exception):
-            self._client.cancel(list(self._futures.values()), force=True)
-
-    def _failed(self, block: int, error: BaseException | None) -> None:
-        attempts = self._attempts[block] = self._attempts.get(block, 0) + 1
-        if isinstance(error, Interrupted | KeyboardInterrupt):
-            raise Interrupted(str(error))
-        if isinstance(error, RequestError) and not _is_transient(error):
-            raise error
-        if attempts < _ATTEMPTS and (error is None or _is_transient(error)):
-            self._loose.append(block)
-            return
-        reason = "cancelled" if error is None else f"{type(error).__name__}: {error}"
-        self.failures.append(Failure(block=block, error=reason.splitlines()[0], attempts=attempts))
-
-    def _share_out(self) -> None:
-        """Keep one stretch per living worker; blocks of vanished workers and retries go round again."""
-        now = time.monotonic()
-        if now - self._looked > _REFRESH or not self._stretches:
-            self._looked = now
-            alive = set(self._client.scheduler_info(n_workers=-1)["workers"])
-            for gone in set(self._stretches) - alive:
-                self._loose.extend(self._stretches.pop(gone))
-            for name in sorted(alive):
-                self._stretches.setdefault(name, deque())
-        if self._loose and self._stretches:
-            names, blocks = sorted(self._stretches), sorted(self._loose)
-            self._loose.clear()
-            share = -(-len(blocks) // len(names))
-            for number, name in enumerate(names):
-                self._stretches[name].extend(blocks[number * share : (number + 1) * share])
-
-    def _submit(self, worker: str) -> bool:
-        """Send the next block of a worker's stretch; False where nothing is left to send."""
-        if worker not in self._stretches:
-            return False
-        if not self._stretches[worker]:
-            self._take_over(worker)
-        if not self._stretches[worker]:
-            return False
-        block = self._stretches[worker].popleft()
-        future = self._client.submit(
-            compute_block,
-            self._work,
-            block,
-            key=f"geounet-{self._name}-{block}-{self._attempts.get(block, 0)}",
-            workers=[worker],
-            allow_other_workers=True,
-            pure=False,
-            retries=0,
-        )
-        self._futures[future.key] = future
-        self._placed[future.key] = (worker, block)
-        future.add_done_callback(self._done.put)
-        return True
-
-    def _take_over(self, worker: str) -> None:
-        """Move the lower half of the longest stretch to a worker that has nothing left."""
-        longest = max(self._stretches.values(), key=len)
-        half = len(longest) // 2
-        taken = [longest.pop() for _ in range(half)]
-        self._stretches[worker].extend(reversed(taken))
-
-    def _load(self, worker: str) -> int:
-        return sum(1 for name, _ in self._placed.values() if name == worker)
-
-
-def _is_transient(error: BaseException) -> bool:
-    """Whether trying again can help: input and output, lost workers, memory; never a bug of ours."""
-    if isinstance(error, GeounetError):
-        from geounet.errors import SceneError
-
-        return isinstance(error, SceneError)
-    return isinstance(error, OSError | MemoryError | distributed.scheduler.KilledWorker)
-
-
-def compute_block(work: Work, block: int) -> Receipt:
-    """Compute one block in this process; the task that a worker runs."""
-    reporter = _TileReporter(work.key)
-    while True:
-        with suppress(RunnerClosed):  # two runs that share a worker take turns
-            receipt = runner_of(work).run(block, reporter.add)
-            reporter.flush()
-            return receipt
-
-
-def runner_of(work: Work) -> BlockRunner:
-    """This process's runner for a run: one network per process, so another run's is closed after its block."""
-    with _runners_lock:
-        if work.key not in _runners:
-            for key in list(_runners):
-                _runners.pop(key).close()
-            _runners[work.key] = BlockRunner(_on_this_worker(work))
-        return _runners[work.key]
-
-
-def _on_this_worker(work: Work) -> Work:
-    """The work with this worker's own number of threads, where that was left to it; it changes no pixel."""
-    if not work.threads_of_worker:
-        return work
-    return replace(work, request=replace(work.request, threads=get_worker().state.nthreads))
-
-
-def stop_runner(key: str) -> None:
-    """Make a run's runner in this process give up at the next tile."""
-    if (runner := _runners.get(key)) is not None:
-        runner.stop.set()
-
-
-def close_runner(key: str) -> None:
-    """Free a run's network in this process."""
-    with _runners_lock:
-        if (runner := _runners.pop(key, None)) is not None:
-            runner.close()
-
-
-class _TileReporter:
-    """Tells the client about finished tiles, twice a second at most."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._count = 0
-        self._told = time.monotonic()
-
-    def add(self, count: int) -> None:
-        self._count += count
-        if time.monotonic() - self._told > 0.5:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._count:
-            with suppress(Exception):  # progress is no reason to fail
-                get_worker().log_event(_TOPIC, {"key": self._key, "tiles": self._count})
-        self._count, self._told = 0, time.monotonic()
+def _silent(address: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"--scheduler {address} does not answer ({error}); expected tcp://host:port of a running dask scheduler"
+    )

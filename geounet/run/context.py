@@ -24,6 +24,8 @@ class RunContext:
     progress: Progress
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds of wall time, by stage."""
+    tiles: int = 0
+    """Tiles that this run computed."""
     resumed: int = 0
     """Blocks that an earlier run had finished."""
 

@@ -65,7 +65,7 @@ def describe_results(context: RunContext) -> Run:
         output=plan.output,
         paths={name: plan.output / name for name in described["files"]},
         pixels=plan.geobox.window.area,
-        tiles=sum(r.tiles for r in receipts),
+        tiles=context.tiles,
         tiles_skipped=described["tiles_skipped"],
         features=described["features"],
         area_by_class=described["area_by_class"],

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geounet.errors import BlocksFailed, Interrupted, WorkError
+from geounet.errors import BlocksFailed, Interrupted, SceneError, WorkError
+from geounet.model.package import models
 from geounet.run.context import RunContext
 from geounet.run.plan import Plan, key_of
 from geounet.run.work import Receipt, Work
 
 if TYPE_CHECKING:
-    from geounet.run.cluster import Failure
+    from geounet.run.dispatch import Failure
 
 
 def compute_blocks(context: RunContext) -> None:
@@ -23,12 +24,14 @@ def compute_blocks(context: RunContext) -> None:
     context.resumed = len(plan.partition) - len(missing)
     if not missing:
         return
-    from geounet.run.cluster import connect, run_blocks
+    from geounet.run.cluster import connect
+    from geounet.run.dispatch import run_blocks
 
     _start_progress(context, missing)
 
     def on_receipt(receipt: Receipt) -> None:
         journal.record(receipt)
+        context.tiles += receipt.tiles
         context.progress.advance(receipt.skipped)
 
     options = context.options
@@ -38,7 +41,9 @@ def compute_blocks(context: RunContext) -> None:
         )
     context.progress.finish()
     if failures:
-        raise BlocksFailed(_failure_text(plan, failures))
+        # a scene that cannot be read is a request that cannot work; the blocks elsewhere are kept all the same
+        kind = SceneError if all(failure.is_scene for failure in failures) else BlocksFailed
+        raise kind(_failure_text(plan, failures))
     if lost := journal.missing_quick(len(plan.partition)):
         raise WorkError(f"blocks {lost[:3]} of {plan.scene_name} never came back; run the same command again")
 
@@ -89,7 +94,7 @@ def work_of(context: RunContext) -> Work:
     return Work(
         key=key_of(parts=context.journal.parts.absolute(), partition=plan.partition, request=plan.request),
         scene=plan.scene,
-        model=str(Path(model).absolute()) if Path(model).exists() else model,
+        model=model if model in models() else str(Path(model).absolute()),
         model_digest=plan.package.digest,
         allow_pickle=options.allow_pickle,
         spec=plan.package.spec,

@@ -49,8 +49,14 @@ def hold(output: Path) -> Iterator[Path]:
 class Journal:
     """The receipts of one run, by block. Parts of another scene, model or option never mix with it."""
 
-    def __init__(self, state: Path, key: str, *, fresh: bool = False) -> None:
+    def __init__(self, state: Path, key: str, *, fresh: bool = False, overwrite: bool = False) -> None:
+        """Open the journal of ``key``; ``fresh`` forgets it, and parts of other runs go only if told to.
+
+        Raises ConfigError where another run's blocks would be lost.
+        """
         self.folder = state / key[:24]
+        if not (fresh or overwrite):
+            _refuse_to_lose_parts(state, but=self.folder)
         self.parts = self.folder / "parts"
         forget_parts(state, but=None if fresh else self.folder)
         self.parts.mkdir(parents=True, exist_ok=True)
@@ -74,6 +80,11 @@ class Journal:
     def missing_quick(self, blocks: int) -> list[int]:
         """Blocks without a receipt, in order; does not look at the parts."""
         return [block for block in range(blocks) if block not in self.receipts]
+
+    def forget(self) -> None:
+        """Drop all receipts; the blocks are computed again."""
+        self._file.unlink(missing_ok=True)
+        self.receipts = {}
 
     def remove(self) -> None:
         """Forget the run and its parts."""
@@ -104,6 +115,16 @@ class Journal:
         if whole < len(content):
             with self._file.open("r+b") as stream:
                 stream.truncate(whole)
+
+
+def _refuse_to_lose_parts(state: Path, *, but: Path) -> None:
+    for journal in state.glob("*/journal.jsonl"):
+        if journal.parent != but and (blocks := len(journal.read_bytes().splitlines())):
+            raise ConfigError(
+                f"{state.parent} keeps {blocks} finished block{'s' * (blocks != 1)} of an interrupted run with "
+                "another scene, model or options; repeat that command to go on with it, or add --overwrite to "
+                "drop them"
+            )
 
 
 def forget_parts(state: Path, *, but: Path | None = None) -> None:

@@ -36,7 +36,7 @@ class InferOptions:
     bands: tuple[str, ...] | None = None
     stack: bool = False
     nodata: float | None = None
-    mask: Path | None = None
+    mask: str | None = None
     gsd: float | None = None
     """Metres at which the network sees the scene."""
     aoi: Path | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from geounet import __version__
 from geounet.errors import ConfigError
 from geounet.model.spec import Head
 from geounet.run.journal import Record
@@ -54,8 +55,14 @@ def raster_key(plan: Plan, options: InferOptions) -> str:
 
 
 def journal_key(plan: Plan, options: InferOptions) -> str:
-    """Names the content of the parts."""
-    return key_of(rasters=plan.raster_key, aoi=_content(options.aoi))
+    """Names the content of the parts, which another version of the software may not continue."""
+    return key_of(rasters=plan.raster_key, aoi=_content(options.aoi), software=_software(plan))
+
+
+def _software(plan: Plan) -> list[str]:
+    from importlib.metadata import version
+
+    return [__version__, version("onnxruntime" if plan.engine == "onnx" else "torch")]
 
 
 def vector_key(plan: Plan, options: InferOptions) -> str:

@@ -15,10 +15,10 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
-from rasterio.windows import Window as RasterioWindow
 
 from geounet.grid.window import Window
 from geounet.io.atomic import publish
+from geounet.io.whole import CheckedRows
 from geounet.model.spec import NODATA
 
 _BLOCK = 512  # side of a compressed block in pixels
@@ -46,16 +46,15 @@ def part_name(block: int) -> str:
 class PartWriter:
     """Writes row groups in the background, in order."""
 
-    def __init__(self, file: Any, core: Window, executor: Executor) -> None:
-        self._file = file
+    def __init__(self, rows: CheckedRows, core: Window, executor: Executor) -> None:
+        self._rows = rows
         self._core = core
         self._executor = executor
         self._waiting: deque[Future[None]] = deque()
 
     def write(self, top: int, bands: NDArray[np.uint8]) -> None:
         """Write rows ``(bands, rows, core width)`` that start at scene row ``top``."""
-        window = RasterioWindow(0, top - self._core.row_off, bands.shape[2], bands.shape[1])
-        self._waiting.append(self._executor.submit(self._file.write, bands, window=window))
+        self._waiting.append(self._executor.submit(self._rows.write, top - self._core.row_off, bands))
         while len(self._waiting) > _WAITING:
             self._waiting.popleft().result()
 
@@ -67,18 +66,21 @@ class PartWriter:
 
 @contextmanager
 def write_part(path: Path, core: Window, *, bands: int, rows: int, executor: Executor) -> Iterator[PartWriter]:
-    """A part under its final name once the body ends well; a failure leaves nothing.
+    """A part under its final name once the body ends well and the file holds its pixels; a failure leaves nothing.
 
     ``rows`` is how many usually come at once; see :func:`_block_height`.
+    Raises OSError (ENOSPC) where what was written cannot be read back.
     """
     with publish(path) as temporary:
         file = executor.submit(_create, temporary, core, bands, _block_height(rows)).result()
-        writer = PartWriter(file, core, executor)
+        pixels = CheckedRows(file)
+        writer = PartWriter(pixels, core, executor)
         try:
             yield writer
             writer.finish()
         finally:
             executor.submit(file.close).result()
+        executor.submit(pixels.verify, temporary).result()
 
 
 def _block_height(rows: int) -> int:

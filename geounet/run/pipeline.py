@@ -44,7 +44,7 @@ def infer_scene(
             forget_parts(state)
             return run
         refuse_to_overwrite(plan, options, record)
-        journal = Journal(state, journal_key(plan, options), fresh=options.fresh)
+        journal = Journal(state, journal_key(plan, options), fresh=options.fresh, overwrite=options.overwrite)
         context = RunContext(
             plan=with_partition_of(journal, plan, options),
             options=options,

@@ -25,6 +25,7 @@ from geounet.run.options import InferOptions
 
 _WIDEST = 8192  # pixels; wider blocks save little and their canvas grows
 _TILES_PER_BLOCK = 160  # some 15 s of work on two cores: what a killed run loses at most per process
+_MOST_BLOCKS = 100_000  # more of them cost more to administer than to compute
 _BLOCKS_PER_WORKER = 8  # so that the last one to finish is not waited for long
 
 
@@ -98,7 +99,7 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
     check_formats(options.formats)
     tile = options.tile or spec.tile
     check_tile(tile, package)
-    overlap = options.overlap if options.overlap is not None else min(spec.overlap, tile // 4)
+    overlap = options.overlap if options.overlap is not None else _default_overlap(package, tile)
     if overlap >= tile:
         raise ConfigError(f"--overlap {overlap} with tiles of {tile}: expected less than the tile; try {tile // 4}")
     workers = max(1, options.workers)
@@ -140,6 +141,12 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
     )
 
 
+def _default_overlap(package: Package, tile: int) -> int:
+    """The model's own; for tiles smaller than the model's, at most a quarter of the tile."""
+    spec = package.spec
+    return spec.overlap if tile >= spec.tile else min(spec.overlap, tile // 4)
+
+
 def divide(lattice: Lattice, *, block: int | None, workers: int, columns: int) -> Partition:
     """The partition into blocks: sides are multiples of the stride, so that a cut recomputes one tile, not two.
 
@@ -147,7 +154,13 @@ def divide(lattice: Lattice, *, block: int | None, workers: int, columns: int) -
     """
     height, width, stride = lattice.rows.length, lattice.cols.length, lattice.rows.stride
     if block is not None:
-        return Partition(height=height, width=width, block_height=block, block_width=block)
+        partition = Partition(height=height, width=width, block_height=block, block_width=block)
+        if len(partition) > _MOST_BLOCKS:
+            enough = ceil((height * width / _MOST_BLOCKS) ** 0.5 / stride + 1) * stride
+            raise ConfigError(
+                f"--block {block} makes {len(partition):,} blocks; expected a larger one, such as {enough}"
+            )
+        return partition
     widest = max(stride, min(_WIDEST + stride, columns - lattice.tile) // stride * stride)
     strips = ceil(width / widest)
     block_width = ceil(width / strips / stride) * stride

@@ -21,7 +21,7 @@ from processes import Case, Process, start
 
 import geounet
 from geounet.errors import BlocksFailed, ConfigError, Interrupted, WorkError
-from geounet.run import cluster
+from geounet.run import cluster, dispatch, worker
 from geounet.run.journal import Journal
 from geounet.run.work import Receipt
 
@@ -230,7 +230,7 @@ def test_a_bug_is_not_retried_and_the_other_blocks_are_finished(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    real = cluster.BlockRunner.run
+    real = worker.BlockRunner.run
 
     def run(self: Any, index: int, on_tiles: Any) -> Receipt:
         calls.append(index)
@@ -241,7 +241,7 @@ def test_a_bug_is_not_retried_and_the_other_blocks_are_finished(
         return real(self, index, on_tiles)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cluster.BlockRunner, "run", run)
+        patch.setattr(worker.BlockRunner, "run", run)
         with pytest.raises(BlocksFailed, match=r"1 of 9 blocks.*block 3 .*failed 1 times: ZeroDivisionError"):
             infer(case, tmp_path, block=100)
     assert calls.count(3) == 1
@@ -254,12 +254,12 @@ def test_a_block_that_never_comes_back_is_an_error(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The safety net under the dispatcher: nothing is stitched without a part."""
-    real = cluster._Dispatcher.receipts
+    real = dispatch._Dispatcher.receipts
 
     def lossy(self: Any) -> Iterator[Receipt]:
         yield from list(real(self))[:-1]
 
-    monkeypatch.setattr(cluster._Dispatcher, "receipts", lossy)
+    monkeypatch.setattr(dispatch._Dispatcher, "receipts", lossy)
     with pytest.raises(WorkError, match="never came back"):
         infer(case, tmp_path, block=100)
     assert not list(tmp_path.glob("*.tif"))
@@ -271,7 +271,7 @@ def test_workers_that_all_go_are_an_error_not_a_hole(
     """Workers vanish while a retry waits: the run says so instead of stitching what it has."""
     from distributed import LocalCluster
 
-    real = cluster.BlockRunner.run
+    real = worker.BlockRunner.run
     clusters: list[LocalCluster] = []
     init = LocalCluster.__init__
 
@@ -286,9 +286,9 @@ def test_workers_that_all_go_are_an_error_not_a_hole(
         return real(self, index, on_tiles)
 
     monkeypatch.setattr(LocalCluster, "__init__", spy)
-    monkeypatch.setattr(cluster.BlockRunner, "run", run)
-    monkeypatch.setattr(cluster, "_PATIENCE", 2.0)
-    monkeypatch.setattr(cluster, "_REFRESH", 0.5)
+    monkeypatch.setattr(worker.BlockRunner, "run", run)
+    monkeypatch.setattr(dispatch, "_PATIENCE", 2.0)
+    monkeypatch.setattr(dispatch, "_REFRESH", 0.5)
     with pytest.raises((WorkError, BlocksFailed)):
         infer(case, tmp_path, block=100)
     assert not list(tmp_path.glob("*.tif"))

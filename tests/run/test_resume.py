@@ -226,7 +226,9 @@ def test_parts_of_another_option_never_mix(
         change = {"aoi": str(_write_area(tmp_path / "aoi.geojson"))}
     output = tmp_path / "out"
     interrupt(case, output, monkeypatch, after=30)
-    run = infer(case, output, **change)
+    with pytest.raises(ConfigError, match="keeps 30 finished blocks"):
+        infer(case, output, **change)
+    run = infer(case, output, overwrite=True, **change)
     assert run.resumed == 0
     fresh = infer(case, tmp_path / "fresh", **{**change, "block": 1000})
     assert hashes(output) == hashes(fresh.output)

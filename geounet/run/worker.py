@@ -1,0 +1,84 @@
+"""What a Dask worker does: one network per process, one block at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+
+from distributed import get_worker
+
+from geounet.errors import SceneError
+from geounet.run.block import BlockRunner, RunnerClosed
+from geounet.run.work import Receipt, Work
+
+TOPIC = "geounet-tiles"
+"""Where workers tell of finished tiles: ``{"key": work.key, "tiles": count}``."""
+
+_runners: dict[str, BlockRunner] = {}
+_runners_lock = threading.Lock()
+
+
+def compute_block(work: Work, block: int) -> Receipt:
+    """Compute one block in this process; the task that a worker runs."""
+    reporter = _TileReporter(work.key)
+    while True:
+        with suppress(RunnerClosed):  # two runs that share a worker take turns
+            try:
+                receipt = runner_of(work).run(block, reporter.add)
+            except SceneError as error:
+                raise SceneError(str(error)) from None  # its cause, an error of GDAL's, cannot travel
+            reporter.flush()
+            return receipt
+
+
+def runner_of(work: Work) -> BlockRunner:
+    """This process's runner for a run: one network per process, so another run's is closed after its block."""
+    with _runners_lock:
+        if work.key not in _runners:
+            for key in list(_runners):
+                _runners.pop(key).close()
+            _runners[work.key] = BlockRunner(_on_this_worker(work))
+        return _runners[work.key]
+
+
+def _on_this_worker(work: Work) -> Work:
+    """The work with this worker's own number of threads, where that was left to it; it changes no pixel."""
+    if not work.threads_of_worker:
+        return work
+    return replace(work, request=replace(work.request, threads=get_worker().state.nthreads))
+
+
+def stop_runner(key: str) -> None:
+    """Make a run's runner in this process give up at the next tile, and forget it."""
+    if (runner := _runners.pop(key, None)) is not None:
+        runner.stop.set()
+        threading.Thread(target=runner.close, daemon=True).start()  # waits for that tile
+
+
+def close_runner(key: str) -> None:
+    """Free a run's network in this process."""
+    with _runners_lock:
+        if (runner := _runners.pop(key, None)) is not None:
+            runner.close()
+
+
+class _TileReporter:
+    """Tells the client about finished tiles, twice a second at most."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._count = 0
+        self._told = time.monotonic()
+
+    def add(self, count: int) -> None:
+        self._count += count
+        if time.monotonic() - self._told > 0.5:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._count:
+            with suppress(Exception):  # progress is no reason to fail
+                get_worker().log_event(TOPIC, {"key": self._key, "tiles": self._count})
+        self._count, self._told = 0, time.monotonic()
