@@ -35,10 +35,9 @@ from geounet.io.levels import ANY_TRANSFORM, create, gdal, write_overviews
 from geounet.io.mosaic import BLOCK, Source, write_vrt
 from geounet.io.overviews import Halve, halve_mean, halve_mode
 from geounet.io.regrid import nearest_indices
+from geounet.io.whole import verify_blocks
+from geounet.model.canvas import CONFIDENCE_SCALE
 from geounet.model.spec import Head, LabelClass
-
-CONFIDENCE_SCALE = 1 / 250
-"""Probability of one step of a confidence raster."""
 
 _LEVEL = 1
 
@@ -118,7 +117,7 @@ def write_confidence_cog(
     """
     layer = _Layer(
         halve=halve_mean,
-        scale=CONFIDENCE_SCALE,
+        scale=1 / CONFIDENCE_SCALE,
         description=f"{head.name} confidence",
         tags=tags,
         threads=threads,
@@ -155,6 +154,7 @@ def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox 
         with warnings.catch_warnings():  # a scene without georeference was reported when it was opened
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             gdal_copy(whole, temporary, driver="COG", **options)
+        verify_blocks(temporary)
         if layer.sidecar is not None:
             publish_text(f"{path}.aux.xml", layer.sidecar)
     return path
@@ -176,5 +176,5 @@ def _on_target(
             low, high = int(index.min()), int(index.max()) + 1
             pixels = source.read(1, window=RioWindow(0, low, mosaic.geobox.width, high - low))
             strip = pixels[index - low][:, cols]
-            out.write(strip, 1, window=RioWindow(0, top, target.width, len(index)))
+            out.write(top, strip[None])
     return target, (Source(window=target.window, path=moved),)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import rasterio
 from rasterio._env import get_gdal_config, set_gdal_config
@@ -67,11 +68,11 @@ def open_dataset(source: Source) -> rasterio.DatasetReader:
     raise SceneError(f"{source.label} cannot be opened: {said[0]}; {remedy}")
 
 
-def _open_with(path: str, driver: str, *, remote: bool) -> rasterio.DatasetReader:
+def _open_with(path: str, driver: str, *, remote: bool, **options: Any) -> rasterio.DatasetReader:
     # catch_warnings is not thread-safe by itself; a missing georeference is told in our own warning
     with gdal_env(remote=remote), _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = rasterio.open(path, driver=driver)
+        dataset = rasterio.open(path, driver=driver, **options)
     # GDAL opens what this tag names, a URL too, as soon as anybody asks for overviews:
     # https://github.com/OSGeo/gdal/blob/v3.10.3/gcore/gdaldefaultoverviews.cpp (OverviewScan)
     named = dataset.tags(ns="OVERVIEWS").get("OVERVIEW_FILE")
@@ -83,9 +84,9 @@ def _open_with(path: str, driver: str, *, remote: bool) -> rasterio.DatasetReade
     return dataset
 
 
-def open_own(path: str | Path) -> rasterio.DatasetReader:
+def open_own(path: str | Path, **options: Any) -> rasterio.DatasetReader:
     """Open a GeoTIFF that geounet wrote itself, georeferenced or not."""
-    return _open_with(str(path), "GTiff", remote=False)
+    return _open_with(str(path), "GTiff", remote=False, **options)
 
 
 def reason(error: BaseException) -> str:

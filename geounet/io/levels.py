@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -19,6 +18,7 @@ from geounet.errors import WorkError
 from geounet.io.gdal import limit_cache
 from geounet.io.mosaic import BLOCK
 from geounet.io.overviews import Halve, Labels, level_shapes
+from geounet.io.whole import CheckedRows
 from geounet.model.spec import NODATA
 
 ANY_TRANSFORM = (2.0, 0.0, 0.0, 0.0, -2.0, 0.0)  # of files whose place on earth nobody asks
@@ -37,7 +37,8 @@ def gdal() -> Iterator[None]:
     with rasterio.Env(**_OPTIONS):
         try:
             yield
-        except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
+        except (rasterio.errors.RasterioError, CPLE_BaseError, SystemError) as error:
+            # rasterio makes a SystemError of a copy that failed without a word, as on a full disk
             raise WorkError(f"cannot write the COG: {error}; check the disk, and run again") from error
 
 
@@ -56,7 +57,7 @@ def write_overviews(base: Path, shape: tuple[int, int], *, halve: Halve, threads
         ]
         for top, levels in _halved_strips(base, shape, halve=halve, rows=rows, depth=len(shapes), threads=threads):
             for n, (file, pixels) in enumerate(zip(files, levels, strict=True), start=1):
-                file.write(pixels, 1, window=RioWindow(0, top >> n, pixels.shape[1], pixels.shape[0]))
+                file.write(top >> n, pixels[None])
     return paths
 
 
@@ -96,11 +97,15 @@ def _in_order(
             yield first, future.result()
 
 
-def create(path: Path, shape: tuple[int, int], *, tile: int = 0, strip: int = 0) -> Any:
-    """An intermediate one-band file, open for writing; tiled, or in strips of whole rows."""
+@contextmanager
+def create(path: Path, shape: tuple[int, int], *, tile: int = 0, strip: int = 0) -> Iterator[CheckedRows]:
+    """An intermediate one-band file, open for writing; tiled, or in strips of whole rows; read back at the end."""
     height, width = shape
     layout = {"tiled": True, "blockxsize": tile, "blockysize": tile} if tile else {"blockysize": strip}
-    return rasterio.open(
+    with rasterio.open(
         path, "w", driver="GTiff", width=width, height=height, count=1, dtype=np.uint8, nodata=NODATA,
         compress="deflate", zlevel=1, bigtiff="if_safer", transform=Affine(*ANY_TRANSFORM), **layout,
-    )  # fmt: skip
+    ) as file:  # fmt: skip
+        rows = CheckedRows(file)
+        yield rows
+    rows.verify(path)

@@ -16,6 +16,7 @@ from geounet.grid.geobox import GeoBox, parse_crs
 from geounet.io.atomic import publish_text
 from geounet.io.facts import Output, RunFacts
 from geounet.io.footprint import footprint
+from geounet.model.canvas import CONFIDENCE_SCALE
 from geounet.model.spec import NODATA, Head
 
 _EXTENSIONS = [
@@ -142,7 +143,7 @@ def _asset(output: Output, facts: RunFacts, folder: Path) -> dict[str, Any]:
 
 def _raster(head: Head, role: str) -> dict[str, Any]:
     if role == "confidence":
-        return {"data_type": "uint8", "nodata": NODATA, "raster:scale": 0.004, "raster:offset": 0}
+        return {"data_type": "uint8", "nodata": NODATA, "raster:scale": 1 / CONFIDENCE_SCALE, "raster:offset": 0}
     classes = [
         {"value": c.value, "name": _slug(c.name), "title": c.name, "color_hint": c.color.removeprefix("#").upper()}
         for c in head.classes

@@ -12,14 +12,13 @@ from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
 from geounet.io.shapes import Features, FloatArray, Shapes, from_shapely
 from geounet.io.spool import Spool
+from geounet.model.canvas import CONFIDENCE_SCALE
 from geounet.model.spec import Head
 from geounet.vector.mapping_unit import MappingUnit
 from geounet.vector.polygons import Polygons, join
 from geounet.vector.simplify import simplify_coverage
 from geounet.vector.tracer import Tracer
 
-CONFIDENCE_ONE = 250
-"""Confidence byte of probability 1."""
 _CHUNK = 20_000
 
 Progress = Callable[[int, int], None]
@@ -168,5 +167,5 @@ def _cut(polygons: Polygons, shapes: Shapes, area: shapely.Geometry) -> tuple[Po
 def mean_confidence(polygons: Polygons) -> FloatArray:
     """Mean confidence 0..1 to four decimals; NaN where no pixel has one."""
     known = polygons.confidence_count > 0
-    mean = polygons.confidence_sum / np.maximum(1, polygons.confidence_count) / CONFIDENCE_ONE
+    mean = polygons.confidence_sum / np.maximum(1, polygons.confidence_count) / CONFIDENCE_SCALE
     return np.where(known, np.round(mean, 4), np.nan)
