@@ -65,8 +65,10 @@ class HostEngine:
         return 0
 
     def close(self) -> None:
-        """Stop the pool."""
+        """Stop the pool; what the network held goes back to the system."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._forward = _closed
+        return_freed_memory()
 
     def _predict(self, batch: list[TileJob]) -> list[NDArray[np.float32]]:
         """Weighted probabilities ``(channels, tile, tile)`` of every job."""
@@ -100,6 +102,10 @@ def _add(batch: list[TileJob], future: Future[list[NDArray[np.float32]]], canvas
         yield
 
 
+def _closed(_images: NDArray[np.float32]) -> NDArray[np.float32]:
+    raise RuntimeError("the engine was closed")
+
+
 def batches(jobs: Iterable[TileJob], size: int) -> Iterator[list[TileJob]]:
     """Jobs in groups of ``size``; the last group may be shorter."""
     group: list[TileJob] = []
@@ -119,10 +125,24 @@ def keep_freed_memory() -> None:
     which is a large part of the time of an eager network (docs/benchmarks.md). mallopt(3): M_MMAP_MAX = -4,
     M_TRIM_THRESHOLD = -1, M_TOP_PAD = -2. Elsewhere than on glibc this does nothing.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    libc: Any = ctypes.CDLL(None)
-    if hasattr(libc, "gnu_get_libc_version"):
+    if (libc := _glibc()) is not None:
         libc.mallopt(-4, 0)
         libc.mallopt(-1, 2**31 - 1)
         libc.mallopt(-2, 64 * 2**20)
+
+
+def return_freed_memory() -> None:
+    """Undo :func:`keep_freed_memory` with glibc's defaults, and hand back what lies free."""
+    if (libc := _glibc()) is not None:
+        libc.mallopt(-4, 65536)
+        libc.mallopt(-1, 128 * 1024)
+        libc.mallopt(-2, 128 * 1024)
+        libc.malloc_trim(0)
+
+
+def _glibc() -> Any:
+    """The C library where it is glibc, else None."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc: Any = ctypes.CDLL(None)
+    return libc if hasattr(libc, "gnu_get_libc_version") else None
