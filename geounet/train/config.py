@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from geounet.errors import ConfigError
 
+RESERVED = ("cache",)
+"""Names that the package's folder may not have: training keeps its decoded scenes there."""
 Color = str
 """``#rrggbb``."""
 
@@ -179,7 +181,8 @@ class ScheduleConfig(Section):
 class TrainConfig(Section):
     """The whole training file."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Of the model; its package becomes the folder of this name beside the checkpoints."""
     version: str = "0"
     description: str = ""
     license: str = ""
@@ -203,6 +206,8 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
+        if self.name in RESERVED:
+            raise ValueError(f"name {self.name!r} is a folder that training itself uses; choose another")
         names = [c.name for c in self.classes]
         for head in self.heads:
             if head.marks is not None and head.marks not in names:

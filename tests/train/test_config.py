@@ -59,3 +59,9 @@ def test_the_committed_files_are_valid() -> None:
     assert files
     for file in files:
         assert load_config(file).name == file.stem
+
+
+@pytest.mark.parametrize("name", [".", "..", "../x", "a/b", "/tmp", "", "Tiny", "cache"])
+def test_a_name_that_would_write_elsewhere_is_refused(tiny: Callable[..., Path], name: str) -> None:
+    with pytest.raises(ConfigError, match="name"):
+        load_config(tiny(name=name))
