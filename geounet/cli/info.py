@@ -94,9 +94,23 @@ def show_model(target: str, *, allow_pickle: bool, as_json: bool) -> int:
             ("digest", package.digest),
         ]
     )
-    for name, value in spec.provenance.items():
-        click.echo(f"  {name}: {value}")
+    show.table(
+        [(name.replace("_", " "), _told(value)) for name, value in spec.provenance.items() if name != "config"]
+    )
     return 0
+
+
+def _told(value: Any) -> str:
+    """What a trainer recorded, as people read it: names of scenes, scores with three digits."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_told(entry)}" for key, entry in value.items())
+    if isinstance(value, list):
+        return ", ".join(
+            str(entry["name"]) if isinstance(entry, dict) and "name" in entry else _told(entry) for entry in value
+        )
+    return str(value)
 
 
 def _resolution(spec: Any) -> str:
