@@ -112,21 +112,58 @@ def save_package(
 
     ``tensors`` is the network's state dict as arrays (float16 is fine: engines compute in float32); ``graph``
     an ONNX graph from :func:`geounet.model.export.export_graph` over the same tensors.
-    Raises ModelError where the folder exists and ``overwrite`` was not given.
+    Raises ModelError where the folder exists and ``overwrite`` was not given, or where it is no model package:
+    nothing but a package is ever replaced.
     """
-    target = Path(folder)
+    target = Path(os.path.abspath(folder))  # noqa: PTH100  links stay, ".." goes: the name is renamed
     if target.exists() and not overwrite:
         raise ModelError(f"{target} exists; choose another folder or allow overwriting")
+    if target.is_symlink() or (target.exists() and not (target / CARD).is_file()):
+        raise ModelError(f"{target} is there and is no model package (it has no {CARD}); choose another folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         _write_folder(staging, spec, tensors, graph)
-        if target.exists():
-            shutil.rmtree(target)
-        staging.rename(target)
+        _swap(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return _load_folder(target, origin=str(target))
+
+
+def _swap(staging: Path, target: Path) -> None:
+    """Put ``staging`` in the place of ``target``; the old package is deleted last, and comes back on failure."""
+    staging.chmod(0o777 & ~_umask())  # mkdtemp makes folders for one user only
+    for path in (*staging.iterdir(), staging):
+        _sync(path)
+    if not target.exists():
+        staging.rename(target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    try:
+        target.rename(aside / target.name)
+        try:
+            staging.rename(target)
+        except OSError:
+            (aside / target.name).rename(target)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    _sync(target.parent)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # it can only be asked by setting it
+    os.umask(mask)
+    return mask
+
+
+def _sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_folder(folder: Path, spec: ModelSpec, tensors: Mapping[str, NDArray[Any]], graph: bytes | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,50 @@ def test_saving_does_not_replace_unasked(tmp_path: Path) -> None:
         save_package(tmp_path / "m", spec, arrays)
     save_package(tmp_path / "m", spec, arrays, overwrite=True)
     assert not (tmp_path / "m" / "graph.onnx").exists()
+
+
+def test_saving_replaces_nothing_but_a_package(tmp_path: Path) -> None:
+    arrays = state_arrays(unet(tiny_spec()))
+    mine = tmp_path / "thesis"
+    mine.mkdir()
+    (mine / "chapter.txt").write_text("all my work")
+    (tmp_path / "note").write_text("a file")
+    (tmp_path / "link").symlink_to(save(tmp_path / "m", unet(tiny_spec()), tiny_spec()))
+    for target in (mine, mine / "..", tmp_path / "note", tmp_path / "link"):
+        with pytest.raises(ModelError, match="no model package"):
+            save_package(target, tiny_spec(), arrays, overwrite=True)
+    assert (mine / "chapter.txt").read_text() == "all my work"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "m", "note", "thesis"]
+
+
+def test_the_old_package_stays_where_the_new_one_cannot_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save(tmp_path / "m", unet(tiny_spec()), tiny_spec())
+    known = load_model(folder).digest
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if Path(target) == folder and self.name != folder.name:  # the new one; the old one may come back
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="no"):
+        save_package(folder, tiny_spec(), state_arrays(unet(tiny_spec(), seed=2)), overwrite=True)
+    assert load_model(folder).digest == known
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no permission bits there")
+def test_others_may_read_a_package_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        folder = save(tmp_path / "m", unet(tiny_spec()), tiny_spec())
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert {p.stat().st_mode & 0o777 for p in folder.iterdir()} == {0o644}
 
 
 @pytest.mark.parametrize("change", [{"width": 5}, {"depth": 1}, {"batch_norm": True}, {"colour": 1}, {"depth": -1}])
