@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +91,7 @@ def vectorize(
     _check_options(min_area, simplify, block_rows)
     with LabelRaster(labels, head=head, confidence=confidence) as raster:
         paths = _output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
+        _keep_inputs(paths.values(), {"labels": labels, "confidence": confidence, "--aoi": aoi})
         ground = Ground(raster.geobox)
         layer = Layer(raster=raster, ground=ground, simplify=simplify, area=_area_of_interest(aoi, raster.geobox))
         first = next(iter(paths.values()))
@@ -136,6 +137,7 @@ def _output_paths(
     stem = base.with_suffix("") if base.suffix.lower() in SUFFIXES.values() else base
     paths = {f: stem.with_name(stem.name + SUFFIXES[f]) for f in formats}
     if len(formats) == 1 and output is not None and base.suffix:
+        _check_suffix(base, formats[0])
         paths = {formats[0]: base}
     if not base.parent.is_dir():
         raise ConfigError(f"output folder {base.parent} is not there; make it, or name another one")
@@ -143,6 +145,24 @@ def _output_paths(
         if path.exists() and not overwrite:
             raise ConfigError(f"{path} is there already; add --overwrite (overwrite=True), or name another output")
     return paths
+
+
+def _check_suffix(path: Path, only: str) -> None:
+    """ConfigError where the file's name says another format than the only one that is asked for."""
+    said = [name for name, suffix in SUFFIXES.items() if suffix == path.suffix.lower()]
+    if said and only not in said:
+        raise ConfigError(
+            f"{path} is called {path.suffix}, but the format is {only}: give --format {said[0]} "
+            f"(formats=({said[0]!r},)), or an output that ends in {SUFFIXES[only]}"
+        )
+
+
+def _keep_inputs(outputs: Iterable[Path], inputs: Mapping[str, str | Path | None]) -> None:
+    """ConfigError where a file that is read would be replaced, whatever the two are called."""
+    for output in outputs:
+        for name, given in inputs.items():
+            if given is not None and output.exists() and Path(given).exists() and output.samefile(given):
+                raise ConfigError(f"output {output} is the {name} file itself; name another output")
 
 
 def _area_of_interest(path: str | Path | None, geobox: GeoBox) -> Geometry | None:

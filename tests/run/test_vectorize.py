@@ -273,3 +273,23 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         vectorize(path, progress=stop, block_rows=5)
     assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_no_input_is_replaced_by_its_own_polygons(tmp_path: Path) -> None:
+    labels = raster(tmp_path / "labels.tif", patches())
+    sure = raster(tmp_path / "sure.tif", np.full((60, 50), 200, np.uint8))
+    (tmp_path / "link.geojson").symlink_to(labels)
+    before = labels.read_bytes(), sure.read_bytes()
+    for output in (labels, sure, tmp_path / "link.geojson", tmp_path / "x" / ".." / "labels.tif"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        with pytest.raises(ConfigError, match="itself; name another output"):
+            vectorize(labels, output=output, confidence=sure, overwrite=True)
+    assert (labels.read_bytes(), sure.read_bytes()) == before
+
+
+def test_a_suffix_that_contradicts_the_only_format_is_refused(tmp_path: Path) -> None:
+    labels = raster(tmp_path / "labels.tif", patches())
+    with pytest.raises(ConfigError, match="the format is geojson: give --format gpkg"):
+        vectorize(labels, output=tmp_path / "out.gpkg")
+    assert vectorize(labels, output=tmp_path / "out.GPKG", formats=("gpkg",)).paths[0].exists()
+    assert vectorize(labels, output=tmp_path / "out.anything").paths == (tmp_path / "out.anything",)
