@@ -32,7 +32,7 @@ _RUN_OPTIONS = [
     click.option("--nodata", type=float, metavar="VALUE", help="Pixel value that means: no data."),
     click.option("--mask", metavar="FILE", help="Raster whose non-zero pixels are left out (clouds)."),
     click.option("--gsd", type=float, metavar="METRES", help="Show the scene to the network at this pixel size."),
-    click.option("--aoi", metavar="FILE", help="Polygons of any vector file: work only inside them."),
+    click.option("--aoi", metavar="FILE", help="Polygons of a vector file: work only inside them."),
     click.option("--workers", type=int, metavar="N", help="Local worker processes [default: this process]."),
     click.option("--threads", type=int, metavar="N", help="Tiles at a time per process [default: all cores]."),
     click.option("--scheduler", metavar="tcp://…", help="Run on the workers of this Dask scheduler."),

@@ -16,7 +16,7 @@ from geounet.cli import show
 @click.option("--confidence", metavar="FILE.tif", help="Confidence raster on the same grid: adds confidence_mean.")
 @click.option("--min-area", type=float, default=0.0, metavar="M2", help="Smaller polygons join their neighbours.")
 @click.option("--simplify", type=float, default=0.0, metavar="METRES", help="Simplify; no gaps, no overlaps.")
-@click.option("--aoi", metavar="FILE", help="Polygons of any vector file: keep only what lies inside.")
+@click.option("--aoi", metavar="FILE", help="Polygons of a vector file: keep only what lies inside.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")

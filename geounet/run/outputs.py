@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from geounet import __version__
 from geounet.errors import ConfigError
+from geounet.io.vectors import SUFFIXES
 from geounet.model.spec import Head
 from geounet.run.journal import Record
 from geounet.run.options import InferOptions
@@ -15,13 +14,6 @@ from geounet.run.result import Run, area_unit
 RASTERS, VECTORS, DESCRIPTIONS = "rasters", "vectors", "descriptions"
 """Stages, as the record names them."""
 
-VECTOR_SUFFIXES = {
-    "geojson": ".geojson",
-    "geojsonseq": ".geojsonl",
-    "gpkg": ".gpkg",
-    "fgb": ".fgb",
-    "parquet": ".parquet",
-}
 DESCRIPTION_FILES = ("item.json", "preview.png", "report.html")
 
 
@@ -46,17 +38,17 @@ def raster_files(plan: Plan, options: InferOptions) -> list[str]:
 
 def vector_files(plan: Plan, options: InferOptions) -> list[str]:
     """Vector files that the run leaves."""
-    return [f"{head.name}{VECTOR_SUFFIXES[f]}" for head in plan.package.spec.heads for f in options.formats]
+    return [f"{head.name}{SUFFIXES[f]}" for head in plan.package.spec.heads for f in options.formats]
 
 
 def raster_key(plan: Plan, options: InferOptions) -> str:
     """Names the content and the set of the rasters."""
-    return key_of(rasters=plan.raster_key, aoi=_content(options.aoi), confidence=options.confidence)
+    return key_of(rasters=plan.raster_key, aoi=_content(plan, options), confidence=options.confidence)
 
 
 def journal_key(plan: Plan, options: InferOptions) -> str:
     """Names the content of the parts, which another version of the software may not continue."""
-    return key_of(rasters=plan.raster_key, aoi=_content(options.aoi), software=_software(plan))
+    return key_of(rasters=plan.raster_key, aoi=_content(plan, options), software=_software(plan))
 
 
 def _software(plan: Plan) -> list[str]:
@@ -75,10 +67,13 @@ def vector_key(plan: Plan, options: InferOptions) -> str:
     )
 
 
-def _content(path: Path | None) -> str | None:
-    import hashlib
+def _content(plan: Plan, options: InferOptions) -> str | None:
+    """Names the area of interest."""
+    if options.aoi is None:
+        return None
+    from geounet.io.aoi import area_key
 
-    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+    return area_key(options.aoi, plan.native_geobox.crs)
 
 
 def finished_run(plan: Plan, options: InferOptions, record: Record) -> Run | None:

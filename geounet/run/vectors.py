@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from geounet.io.vectors import SUFFIXES
 from geounet.run.context import RunContext
-from geounet.run.outputs import VECTOR_SUFFIXES, VECTORS, label_file, vector_files, vector_key
+from geounet.run.outputs import VECTORS, label_file, vector_files, vector_key
 from geounet.run.stitch import confidence_source
 from geounet.run.vectorize import vectorize
 
@@ -31,7 +32,7 @@ def vectorize_labels(context: RunContext) -> None:
 
         result = vectorize(
             plan.output / label_file(head),
-            output=plan.output / f"{head.name}{VECTOR_SUFFIXES[options.formats[0]]}",
+            output=plan.output / f"{head.name}{SUFFIXES[options.formats[0]]}",
             head=head,
             confidence=confidence_source(context, number, head),
             min_area=options.min_area,
