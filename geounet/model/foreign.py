@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from geounet.errors import ModelError
+from geounet.model.onnx_data import external_files
 from geounet.model.package import Package, digest, read_json
 from geounet.model.spec import Head, InputBand, LabelClass, ModelSpec
 
@@ -26,10 +27,14 @@ _SIDECAR_KEYS = {"bands", "heads", "provenance", *_OPTIONAL}
 
 
 def load_onnx_file(path: Path) -> Package:
-    """A bare ONNX file with its sidecar ``<file>.yaml``. ModelError where the sidecar is missing or wrong."""
+    """A bare ONNX file with its sidecar ``<file>.yaml``, and the files beside it that hold its tensors.
+
+    ModelError where the sidecar is missing or wrong, or where the tensors lie outside the file's folder.
+    """
     sidecar = path.with_suffix(".yaml")
     spec = _spec_from(sidecar, name=path.stem, architecture="onnx", hyperparameters={})
-    return Package(spec=spec, origin=str(path), weights=None, graph=path, digest=digest(spec, path))
+    data = external_files(path)
+    return Package(spec=spec, origin=str(path), weights=None, graph=path, digest=digest(spec, path, *data))
 
 
 def load_smp_folder(folder: Path, *, allow_pickle: bool) -> Package:

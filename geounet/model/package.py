@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from geounet.errors import ModelError
 from geounet.model import card
+from geounet.model.onnx_data import external_files
 from geounet.model.spec import ModelSpec
 
 CARD, WEIGHTS, GRAPH = "model.json", "weights.safetensors", "graph.onnx"
@@ -97,6 +98,8 @@ def _load_folder(folder: Path, *, origin: str) -> Package:
             f"model {origin!r} is damaged or was edited: digest {package.digest[:12]}…, its card says "
             f"{str(recorded)[:12]}…; copy the folder again, or save it anew with geounet.model.package.save_package"
         )
+    if graph.is_file() and any(path.name != WEIGHTS for path in external_files(graph)):
+        raise ModelError(f"model {origin!r}: {GRAPH} reads other files than {WEIGHTS}; save the model anew")
     return package
 
 

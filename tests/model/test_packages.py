@@ -22,6 +22,7 @@ from geounet.errors import ModelError
 from geounet.model import card
 from geounet.model.engine import EngineRequest, open_engine
 from geounet.model.networks import build_network, load_network, state_arrays
+from geounet.model.onnx_data import external_files
 from geounet.model.package import load_model, save_package, serialize, tensor_offsets
 from geounet.model.spec import Head, InputBand, ModelSpec
 from geounet.model.symmetry import symmetries, transform, undo
@@ -268,6 +269,8 @@ def test_an_onnx_file_that_does_not_fit_its_sidecar_or_the_tiles_is_one_line(tmp
         {"heads": [{"name": "a", "classes": [{"name": 3}]}]},
         {"heads": [{"name": "a", "classes": []}]},
         {"heads": [{"name": "a", "classes": [{"name": "x"}]}, {"name": "a", "classes": [{"name": "x"}]}]},
+        {"heads": [{"name": "a", "classes": [{"name": "x"}, {"name": "x"}]}]},
+        {"heads": [{"name": n, "classes": [{"name": "x"}]} for n in ("road", "road_confidence")]},
         {"tile": "big"},
         {"tile": 0},
         {"divisor": 0},
@@ -296,6 +299,64 @@ def test_a_missing_or_unreadable_sidecar_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").unlink()
     with pytest.raises(ModelError, match=r"m\.yaml is missing"):
         load_model(tmp_path / "m.onnx")
+
+
+def outside_data(path: Path, location: str) -> None:
+    """Move the weight of an ``onnx_file`` into ``location``, as far as the graph says."""
+    model = onnx.load(str(path), load_external_data=False)
+    tensor = model.graph.initializer[0]
+    for key, value in (("location", location), ("offset", "0"), ("length", "32")):
+        tensor.external_data.add(key=key, value=value)
+    tensor.data_location = TensorProto.EXTERNAL
+    for field in ("float_data", "raw_data"):
+        tensor.ClearField(field)
+    path.write_bytes(model.SerializeToString())
+
+
+def test_the_digest_of_a_bare_graph_covers_the_files_that_it_names(tmp_path: Path) -> None:
+    weights = onnx_file(tmp_path / "m.onnx")
+    outside_data(tmp_path / "m.onnx", "m.data")
+    with pytest.raises(ModelError, match=r"m\.data', which is not there"):
+        load_model(tmp_path / "m.onnx")
+    (tmp_path / "m.data").write_bytes(weights.tobytes())
+    first = load_model(tmp_path / "m.onnx")
+    open_engine(first, EngineRequest(device="cpu", tile=64)).close()
+    (tmp_path / "m.data").write_bytes((weights + 1).tobytes())
+    assert load_model(tmp_path / "m.onnx").digest != first.digest
+
+
+@pytest.mark.parametrize("location", ["../secret", "/etc/hostname", "link"])
+def test_a_graph_that_reads_outside_its_folder_is_refused(tmp_path: Path, location: str) -> None:
+    (tmp_path / "secret").write_bytes(bytes(32))
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "link").symlink_to(tmp_path / "secret")
+    onnx_file(tmp_path / "m" / "m.onnx")
+    outside_data(tmp_path / "m" / "m.onnx", location)
+    with pytest.raises(ModelError, match="outside its folder"):
+        load_model(tmp_path / "m" / "m.onnx")
+
+
+def test_external_data_is_found_wherever_a_tensor_can_be(tmp_path: Path) -> None:
+    def tensor(name: str) -> onnx.TensorProto:
+        made = TensorProto(name=name, data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+        made.external_data.add(value=name, key="location")
+        (tmp_path / name).write_bytes(b"")
+        return made
+
+    inner = onnx.GraphProto(initializer=[tensor("inner")])
+    node = onnx.NodeProto(attribute=[
+        onnx.AttributeProto(t=tensor("t"), g=inner, tensors=[tensor("ts")]),
+        onnx.AttributeProto(sparse_tensor=onnx.SparseTensorProto(values=tensor("v"), indices=tensor("i"))),
+        onnx.AttributeProto(graphs=[onnx.GraphProto(node=[onnx.NodeProto(attribute=[{"t": tensor("deep")}])])]),
+    ])  # fmt: skip
+    sparse = onnx.SparseTensorProto(values=tensor("sparse"))
+    function = onnx.FunctionProto(node=[onnx.NodeProto(attribute=[onnx.AttributeProto(t=tensor("function"))])])
+    model = onnx.ModelProto(
+        ir_version=8, graph=onnx.GraphProto(node=[node], sparse_initializer=[sparse]), functions=[function]
+    )
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    expected = ["deep", "function", "i", "inner", "sparse", "t", "ts", "v"]
+    assert [path.name for path in external_files(tmp_path / "m.onnx")] == expected
 
 
 def test_a_bare_graph_runs_in_float32_only(tmp_path: Path) -> None:
