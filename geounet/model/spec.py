@@ -61,6 +61,9 @@ class Head:
         values = [c.value for c in self.classes]
         if values != list(range(len(values))) or not 1 <= len(values) < NODATA:
             raise ModelError(f"head {self.name!r}: class values {values}; expected 0, 1, 2, … in order")
+        names = [c.name for c in self.classes]
+        if len(set(names)) != len(names):
+            raise ModelError(f"head {self.name!r}: class names {names} are not different")
         if self.kind not in ("classes", "mask"):
             raise ModelError(f"head {self.name!r}: kind {self.kind!r}; expected classes or mask")
         if self.kind == "mask" and len(values) != 2:
@@ -126,6 +129,12 @@ class ModelSpec:
         names = [h.name for h in self.heads]
         if len(set(names)) != len(names):
             raise ModelError(f"model {self.name!r}: head names {names} are not different")
+        taken = [n for n in names if n.endswith("_confidence") and n.removesuffix("_confidence") in names]
+        if taken:  # <name>_confidence.tif is the confidence raster of <name>
+            raise ModelError(
+                f"model {self.name!r}: head {taken[0]!r} and the confidence of head "
+                f"{taken[0].removesuffix('_confidence')!r} would be one file; give it another name"
+            )
         bad = [b.name for b in self.bands if not (0 < b.std < math.inf and math.isfinite(b.mean))]
         if bad:
             raise ModelError(
