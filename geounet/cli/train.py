@@ -35,7 +35,13 @@ def train(config: str, as_json: bool, quiet: bool, **given: Any) -> int:
         elif not quiet:
             click.echo(str(step), err=True)
 
-    folder = train(config, progress=tell, **given)
+    def warn(text: str) -> None:
+        if as_json:
+            show.json_line("warning", message=text)
+        else:
+            click.echo(f"warning: {text}", err=True)
+
+    folder = train(config, progress=tell, warn=warn, **given)
     if as_json:
         show.json_line("done", package=folder)
     elif not quiet:

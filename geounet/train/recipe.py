@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,26 +40,30 @@ def train(
     device: str | None = None,
     threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> Path:
     """Train what a file describes; returns the folder of the finished model package, ``<output>/<name>``.
 
     A training that was stopped goes on where its last checkpoint in ``output`` was taken, unless ``fresh``.
     ``device`` is a torch device, by default the first GPU or else the CPU. ``threads`` are those of torch's
     kernels; fewer than there are cores is faster where others compute too, for the threads of one kernel wait for
-    the slowest. ``progress`` is told every 25 steps and after each validation.
+    the slowest. ``progress`` is told every 25 steps and after each validation, ``warn`` what the package lacks.
 
     Raises ConfigError, SceneError and ModelError before the first step, WorkError where the loss is no number or
     a checkpoint cannot be written, Interrupted on Ctrl-C or SIGTERM.
     """
     file, folder = Path(config_path), Path(output)
     config = load_config(file)
+    where = _device(device)
+    if threads is not None and threads < 1:
+        raise ConfigError(f"--threads {threads}: expected at least 1")
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     scenes = load_scenes(config, root=file.parent / config.data.root, cache=folder / "cache")
     learned, held = split(scenes, config)
     spec = make_spec(config, learned)
-    training = _begin(config, spec, learned, held, folder, root=file.parent, device=device)
+    training = _begin(config, spec, learned, held, folder, root=file.parent, device=where)
     if fresh:
         for name in (LAST, BEST):
             (folder / name).unlink(missing_ok=True)
@@ -66,7 +71,21 @@ def train(
     if state is not None:
         training.restore(state)
     fit(training, progress)
-    return _save(training, learned, held)
+    return _save(training, learned, held, warn)
+
+
+def _device(name: str | None) -> torch.device:
+    """The device, tried out. ConfigError where torch has none of that name."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()  # a device without memory ("meta") fails here
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises all of them
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        known = ", ".join(["cpu", *(f"cuda:{n}" for n in range(count))])
+        raise ConfigError(f"--device {name!r} cannot be used here; expected one of {known}") from error
+    return device
 
 
 def load_scenes(config: TrainConfig, *, root: Path, cache: Path) -> list[TrainScene]:
@@ -164,7 +183,7 @@ def _begin(
     folder: Path,
     *,
     root: Path,
-    device: str | None,
+    device: torch.device,
 ) -> Training:
     torch.manual_seed(config.seed)
     network = build_network(spec)
@@ -181,7 +200,7 @@ def _begin(
         validation=held,
         folder=folder,
         digest=_digest(config, [*learned, *held]),
-        device=torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")),
+        device=device,
     )
 
 
@@ -190,7 +209,12 @@ def _digest(config: TrainConfig, scenes: Sequence[TrainScene]) -> str:
     return hashlib.sha256("".join([config.digest, *(s.digest for s in scenes)]).encode()).hexdigest()
 
 
-def _save(training: Training, learned: Sequence[TrainScene], held: Sequence[TrainScene]) -> Path:
+def _save(
+    training: Training,
+    learned: Sequence[TrainScene],
+    held: Sequence[TrainScene],
+    warn: Callable[[str], None],
+) -> Path:
     """The package from the best validated weights, or from the last ones."""
     config = training.config
     best = checkpoint.load(training.folder / BEST, digest=training.digest) if config.ship == "best" else None
@@ -201,8 +225,9 @@ def _save(training: Training, learned: Sequence[TrainScene], held: Sequence[Trai
     tensors = state_arrays(network, half=config.half)
     try:
         graph = export_graph(network, spec, package.serialize(tensors))
-    except MissingExtraError:
-        graph = None  # the package runs on torch without it
+    except MissingExtraError as error:
+        graph = None
+        warn(f"the package has no {package.GRAPH} and runs on torch only, slower on CPUs: {error}")
     target = training.folder / config.name
     package.save_package(target, spec, tensors, graph=graph, overwrite=True)
     (training.folder / "resolved.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")

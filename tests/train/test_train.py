@@ -7,16 +7,16 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 import torch
 
-from geounet.errors import ConfigError, Interrupted, SceneError, WorkError
+from geounet.errors import ConfigError, Interrupted, MissingExtraError, SceneError, WorkError
 from geounet.model.networks import load_network, read_weights
 from geounet.model.package import load_model
-from geounet.train import Progress, checkpoint, loop, train
+from geounet.train import Progress, checkpoint, loop, recipe, train
 from geounet.train.config import load_config
 from geounet.train.recipe import load_scenes
 from geounet.train.validate import predict
@@ -178,3 +178,26 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     file.write_bytes(b"PK\x03\x04 broken")
     with pytest.raises(ConfigError, match="cannot be read"):
         checkpoint.load(file, digest="d")
+
+
+@pytest.mark.parametrize("given", [{"device": "gpu"}, {"device": "cuda:97"}, {"device": "meta"}, {"threads": 0}])
+def test_a_device_or_thread_count_that_cannot_be_is_one_line(
+    tiny: Write, tmp_path: Path, given: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match=r"--device|--threads") as caught:
+        train(tiny(), tmp_path / "out", **given)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_package_without_a_graph_says_so(tiny: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> bytes:
+        raise MissingExtraError("onnx", "export", "exporting a graph")
+
+    monkeypatch.setattr(recipe, "export_graph", missing)
+    said: list[str] = []
+    folder = train(tiny(optimiser={"steps": 1, "batch": 1}), tmp_path / "out", warn=said.append)
+    assert len(said) == 1
+    assert "graph.onnx" in said[0]
+    assert "geounet[export]" in said[0]
+    assert load_model(folder).graph is None
