@@ -87,14 +87,15 @@ def read_labels(path: str | Path, *, head: Head, window: Window, shape: tuple[in
 
 
 def stretch(data: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """``(height, width, 3)`` colours: every band from its 2nd to its 98th percentile of the valid pixels.
+    """``(height, width, 3)`` colours: from the 2nd to the 98th percentile of the valid pixels.
 
-    Three bands or more show the first three as red, green and blue; fewer, the first as grey.
+    Three bands or more show the first three as red, green and blue, stretched alike so that colours stay what they
+    are; fewer show the first as grey.
     """
     chosen = data[:3] if len(data) >= 3 else data[[0, 0, 0]]
     out = np.empty((*valid.shape, 3), np.uint8)
+    low, high = np.percentile(chosen[:, valid], [2, 98]) if valid.any() else (0.0, 1.0)
     for channel, band in enumerate(chosen):
-        low, high = np.percentile(band[valid], [2, 98]) if valid.any() else (0.0, 1.0)
         span = high - low if high > low else 1.0
         scaled = np.clip((np.where(valid, band, low) - low) / span, 0, 1)
         out[..., channel] = np.round(255 * scaled).astype(np.uint8)
