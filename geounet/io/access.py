@@ -26,10 +26,10 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),  # a bare JPEG 2000 codestream
     (b"EHFA_HEADER_TAG", "HFA"),
 )
-DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG", "HFA", "ENVI", "VRT")
-"""Drivers that may open a scene. A VRT only after ``vrt.check`` has read it."""
 REMOTE_DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG", "HFA")
 """Drivers that may open what lies behind a URL; their files are whole in themselves."""
+DRIVERS = (*REMOTE_DRIVERS, "ENVI", "VRT")
+"""Drivers that may open a local scene; see :func:`sniff_driver`."""
 EXPECTED = "GeoTIFF, COG, JPEG 2000, PNG, JPEG, Erdas Imagine (.img), ENVI, or a plain .vrt"
 
 _SCHEMES = {
@@ -60,10 +60,13 @@ class Source:
     @property
     def label(self) -> str:
         """The path as a message shows it: one line, without the password or the signature of a URL."""
-        text = self.path.removeprefix("/vsicurl/")
-        if self.remote:
-            text = re.sub(r"//[^/@]*@", "//", text.split("?", 1)[0])
-        return one_line(text)
+        return public_url(self.path) if self.remote else one_line(self.path)
+
+
+def public_url(path: str) -> str:
+    """A remote path without what only its owner may know: user, password, and the signature in its query."""
+    address = re.split(r"[?#]", path.removeprefix("/vsicurl/"), maxsplit=1)[0]
+    return one_line(re.sub(r"//[^/]*@", "//", address))
 
 
 def one_line(text: str) -> str:

@@ -21,8 +21,6 @@ class Output:
     role: Literal["labels", "confidence", "polygons", "lines", "other"]
     head: str | None = None
     """Name of the head that it belongs to."""
-    sha256: str | None = None
-    """Hex digest of the file, where it was computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +43,14 @@ class RunFacts:
     geobox: GeoBox
     """The grid of the outputs."""
     bands: tuple[str, ...]
-    """Names of the bands that the model saw."""
+    """Names of the scene's bands that the model saw, in the model's order."""
     dtype: str
     nodata: float | None = None
     fingerprint: str
     """Of the scene, hex."""
-    datetime: str
-    """RFC 3339 time of the scene (when it was taken, else when its file was made), not of the run."""
+    datetime: str | None
+    """RFC 3339 time of the scene (when it was taken, else when its file was made), not of the run; None where
+    nobody knows."""
     model: ModelSpec
     model_digest: str
     outputs: tuple[Output, ...]

@@ -162,7 +162,8 @@ def _model(facts: RunFacts) -> list[Row]:
 
 
 def _run(facts: RunFacts) -> list[Row]:
-    return [("scene date", facts.datetime.replace("T", " ").replace("Z", " UTC")), *sorted(facts.settings.items())]
+    date = "unknown" if facts.datetime is None else facts.datetime.replace("T", " ").replace("Z", " UTC")
+    return [("scene date", date), *sorted(facts.settings.items())]
 
 
 def _short(digest: str) -> str:

@@ -87,6 +87,8 @@ def _properties(facts: RunFacts) -> dict[str, Any]:
         "geounet:settings": dict(sorted(facts.settings.items())),
         "geounet:warnings": list(facts.warnings),
     }
+    if facts.datetime is None:  # STAC wants a range then; the widest says that nothing is known
+        properties |= {"start_datetime": "0001-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
     gsd = facts.geobox.gsd()
     if gsd is not None:
         properties["gsd"] = gsd
@@ -130,8 +132,6 @@ def _asset(output: Output, facts: RunFacts, folder: Path) -> dict[str, Any]:
     }
     if output.path.suffix in _MEDIA:
         asset["type"] = _MEDIA[output.path.suffix]
-    if output.sha256:
-        asset["file:checksum"] = "1220" + output.sha256  # multihash: sha2-256, 32 bytes
     if output.path.name == "preview.png":
         asset["roles"] = ["overview"]
     heads = {h.name: h for h in facts.model.heads}

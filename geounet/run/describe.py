@@ -8,12 +8,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from urllib.parse import quote
 
 from geounet import __version__
-from geounet.grid.window import Window
+from geounet.io.access import is_remote, public_url
 from geounet.io.facts import ClassArea, Output, RunFacts
 from geounet.io.preview import (
     HeadMap,
@@ -24,7 +22,7 @@ from geounet.io.preview import (
     write_preview,
 )
 from geounet.io.report import write_report
-from geounet.io.scene import open_spec
+from geounet.io.scene import Scene, open_spec
 from geounet.io.stac import write_item
 from geounet.io.thumbnail import scene_thumbnail
 from geounet.run.context import RunContext
@@ -46,8 +44,9 @@ def describe_results(context: RunContext) -> Run:
     plan, options, record = context.plan, context.options, context.record
     vectors = record.finished(VECTORS, vector_key(plan, options), plan.output) or {}
     warnings = (*plan.warnings, *vectors.get("warnings", ()))
-    facts = _facts(context, vectors.get("area_by_class", {}), warnings)
-    preview = _preview(context)
+    with open_spec(plan.scene) as scene:
+        preview = _preview(context, scene)  # before the facts, which list it
+        facts = _facts(context, scene, vectors.get("area_by_class", {}), warnings)
     write_item(plan.output / "item.json", facts)
     write_report(plan.output / "report.html", facts, preview=preview)
     receipts = context.journal.receipts.values()
@@ -77,16 +76,18 @@ def describe_results(context: RunContext) -> Run:
     )
 
 
-def _facts(context: RunContext, areas: dict[str, dict[str, float]], warnings: tuple[str, ...]) -> RunFacts:
+def _facts(
+    context: RunContext, scene: Scene, areas: dict[str, dict[str, float]], warnings: tuple[str, ...]
+) -> RunFacts:
     plan = context.plan
     return RunFacts(
         scene=plan.scene_name,
         geobox=plan.native_geobox,
-        bands=tuple(band.name for band in plan.package.spec.bands),
+        bands=scene.band_names,
         dtype=plan.dtype,
-        nodata=plan.scene.nodata,
+        nodata=scene.nodata,
         fingerprint=plan.fingerprint,
-        datetime=_scene_time(plan.scene.paths[0]),
+        datetime=_scene_time(scene),
         model=plan.package.spec,
         model_digest=plan.package.digest,
         outputs=tuple(_outputs(context)),
@@ -145,7 +146,7 @@ def _files(context: RunContext) -> list[str]:
     return [*raster_files(plan, options), *vector_files(plan, options), *described]
 
 
-def _preview(context: RunContext) -> Path:
+def _preview(context: RunContext, scene: Scene) -> Path:
     """Scene, prediction and overlay side by side, from decimated reads."""
     plan = context.plan
     heads = plan.package.spec.heads
@@ -158,28 +159,31 @@ def _preview(context: RunContext) -> Path:
         )
         for head in heads
     ]
-    image = _thumbnail(context, window, shape)
+    image = stretch(*scene_thumbnail(scene, window=window, shape=shape))
     model = f"{plan.package.spec.name} {plan.package.spec.version}"
     return write_preview(plan.output / "preview.png", image, maps, caption=f"{plan.scene_name} · {model}")
 
 
-def _thumbnail(context: RunContext, window: Window, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """The scene as ``(height, width, 3)`` bytes, stretched."""
-    with open_spec(context.plan.scene) as scene:
-        data, valid = scene_thumbnail(scene, window=window, shape=shape)
-    return stretch(data, valid)
+def _scene_time(scene: Scene) -> str | None:
+    """When the scene was taken or its file was made, RFC 3339; it must not depend on when the run was."""
+    source = scene.rasters[0].source
+    tagged = _parse_time(scene.rasters[0].dataset.tags().get("TIFFTAG_DATETIME", ""))
+    if tagged is None and source.remote:
+        return None
+    time = tagged or datetime.fromtimestamp(int(Path(scene.spec.paths[0]).stat().st_mtime), UTC)
+    return time.isoformat().replace("+00:00", "Z")
 
 
-def _scene_time(path: str) -> str:
-    """When the scene's file was made, RFC 3339; it must not depend on when the run was."""
+def _parse_time(tag: str) -> datetime | None:
+    """TIFF's ``YYYY:MM:DD HH:MM:SS``, which has no time zone and is taken for UTC; None for anything else."""
     try:
-        seconds = Path(path).stat().st_mtime
-    except OSError:
-        seconds = 0.0
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+        return datetime.strptime(tag.strip(), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _href(path: str, output: Path) -> str:
-    if not Path(path).exists():
-        return path
-    return Path(os.path.relpath(path, output)).as_posix()
+    """Relative to the output folder; of a URL, what anybody may read."""
+    if is_remote(path):
+        return public_url(path)
+    return quote(Path(os.path.relpath(path, output)).as_posix())
