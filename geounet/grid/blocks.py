@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil
 
 from geounet.grid.window import Window
@@ -63,8 +62,3 @@ class Partition:
 
     def __iter__(self) -> Iterator[Block]:
         return (self[index] for index in range(len(self)))
-
-    @cached_property
-    def cores(self) -> tuple[Window, ...]:
-        """The cores of all blocks, by index."""
-        return tuple(block.core for block in self)

@@ -54,11 +54,6 @@ class GeoBox:
         return Affine(*self.transform)
 
     @property
-    def is_geographic(self) -> bool:
-        """Whether CRS coordinates are degrees."""
-        return self.crs is not None and bool(parse_crs(self.crs).is_geographic)
-
-    @property
     def pixel_size(self) -> tuple[float, float]:
         """Length of a step along a row and along a column, in CRS units, both positive."""
         a, b, _, d, e, _ = self.transform

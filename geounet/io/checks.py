@@ -14,8 +14,6 @@ MAX_BLOCK_BYTES = 512 * 2**20
 ABSURD_BYTES, ABSURD_RATIO = 2**38, 1_000_000
 """A file that declares more than both is refused. DEFLATE reaches 1 to 1032, ZSTD some 1 to 20,000; a sparse
 file needs 16 bytes per block, which is 1 to 50,000 with three bands and blocks of 512."""
-LONG_STRIP_BYTES = 64 * 2**20
-"""Untiled files are slow from here on: every block of the plan decodes whole rows."""
 
 
 def check_raster(raster: Raster) -> None:

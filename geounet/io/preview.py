@@ -57,18 +57,6 @@ def panel_shape(window: Window, *, panels: int) -> tuple[int, int]:
     return max(1, round(window.height * scale)), max(1, round(window.width * scale))
 
 
-def read_thumbnail(
-    path: str | Path, *, bands: Sequence[int], window: Window, shape: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Pixels ``(bands, height, width)`` and validity ``(height, width)`` of ``window``, in ``shape``."""
-    part = RioWindow(window.col_off, window.row_off, window.width, window.height)
-    with open_own(path) as file:
-        options = {"window": part, "resampling": Resampling.nearest}
-        data = file.read(list(bands), out_shape=(len(bands), *shape), **options).astype(np.float32)
-        valid = file.dataset_mask(out_shape=shape, **options) > 0
-    return data, valid & np.isfinite(data).all(axis=0)
-
-
 def read_labels(path: str | Path, *, head: Head, window: Window, shape: tuple[int, int]) -> NDArray[np.uint8]:
     """Labels ``(height, width)`` of ``window`` of a label COG, in ``shape``, out of its overviews.
 

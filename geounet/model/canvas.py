@@ -8,7 +8,7 @@ their order alone, so a canvas that one block hands to the block below equals th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,8 +139,3 @@ def _decide_head(
     np.rint(best, out=best)
     np.clip(best, 0, CONFIDENCE_SCALE, out=best)
     confidence[:] = best
-
-
-def band_names(heads: Sequence[Head]) -> list[str]:
-    """Descriptions of a part's bands, in order."""
-    return [name for head in heads for name in (head.name, f"{head.name}_confidence")]

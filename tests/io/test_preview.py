@@ -13,6 +13,8 @@ from geounet.grid.window import Window
 from geounet.io import preview
 from geounet.io.cog import write_label_cog
 from geounet.io.preview import HeadMap, compose, overlay, paint, panel_shape, read_labels, stretch, write_preview
+from geounet.io.scene import open_scene
+from geounet.io.thumbnail import scene_thumbnail
 
 sys.path.insert(0, str(Path(__file__).parent))
 from parts import LANDUSE, ROAD, UTM, blobs, write_parts
@@ -94,6 +96,7 @@ def test_a_huge_real_scene_takes_seconds(shared_data: Path):
     path = shared_data / "scenes" / "world_36000x18000.tif"
     started = time.monotonic()
     window = preview.view_window(path)
-    _, valid = preview.read_thumbnail(path, bands=(1,), window=window, shape=panel_shape(window, panels=4))
+    with open_scene(path) as scene:
+        _, valid = scene_thumbnail(scene, window=window, shape=panel_shape(window, panels=4))
     assert valid.any()
     assert time.monotonic() - started < 10
