@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from geounet.errors import BlocksFailed, Interrupted, SceneError, WorkError
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from geounet.run.dispatch import Failure
 
 
-def compute_blocks(context: RunContext) -> None:
-    """Compute the missing blocks. Raises BlocksFailed where some kept failing, Interrupted when told to stop."""
+def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> None:
+    """Compute the missing blocks; ``meanwhile`` runs on a thread beside the network's, if there are any.
+
+    Raises BlocksFailed where some kept failing, Interrupted when told to stop.
+    """
     plan, journal = context.plan, context.journal
     missing = journal.missing(len(plan.partition))
     context.resumed = len(plan.partition) - len(missing)
@@ -36,6 +40,7 @@ def compute_blocks(context: RunContext) -> None:
 
     options = context.options
     with connect(workers=options.workers, scheduler=options.scheduler) as client:
+        Thread(target=meanwhile, name="meanwhile").start()
         failures = run_blocks(
             client, work_of(context), missing, on_receipt=on_receipt, on_tiles=context.progress.advance
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from geounet.model.package import load_model
@@ -60,12 +60,9 @@ def infer_scene(
 
 def work_through(context: RunContext) -> Run:
     """All stages of a run, in order; each leaves its files whole or not at all."""
-    # these bring numba, shapely and pillow, which a run that finds everything done never needs
-    from geounet.run.describe import describe_results
-    from geounet.run.vectors import vectorize_labels
-
     with context.timed("blocks"):
-        compute_blocks(context)
+        compute_blocks(context, meanwhile=_load_later_stages)
+    describe_results, vectorize_labels = _load_later_stages()
     with context.timed("stitch"):
         stitch_parts(context)
     with context.timed("vectors"):
@@ -74,6 +71,14 @@ def work_through(context: RunContext) -> Run:
         run = describe_results(context)
     context.journal.remove()
     return run
+
+
+def _load_later_stages() -> tuple[Callable[[RunContext], Run], Callable[[RunContext], None]]:
+    """Describing and vectorizing bring numba, shapely and pillow: a second that a finished run never spends."""
+    from geounet.run.describe import describe_results
+    from geounet.run.vectors import vectorize_labels
+
+    return describe_results, vectorize_labels
 
 
 def plan_scene(paths: Sequence[str | Path], options: InferOptions, *, several: bool = False) -> Plan:
