@@ -97,6 +97,7 @@ def _read_sidecar(given: Mapping[str, Any], *, name: str, **network: Any) -> Mod
     if unknown:
         raise ValueError(f"unknown keys {', '.join(unknown)}; expected {', '.join(sorted(_SIDECAR_KEYS))}")
     fields: dict[str, Any] = {"name": name, **{key: given[key] for key in _OPTIONAL if key in given}}
+    fields.setdefault("overlap", min(128, fields.get("tile", 512) // 4))
     return ModelSpec(
         **fields,
         **network,
