@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rasterio
@@ -18,8 +18,11 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from geounet.grid.window import Window
 from geounet.io.atomic import publish
+from geounet.io.gdal import gdal_env
 from geounet.io.whole import CheckedRows
 from geounet.model.spec import NODATA
+
+T = TypeVar("T")
 
 _BLOCK = 512  # side of a compressed block in pixels
 _WAITING = 3  # row groups that may wait to be compressed before the network waits for them
@@ -54,7 +57,7 @@ class PartWriter:
 
     def write(self, top: int, bands: NDArray[np.uint8]) -> None:
         """Write rows ``(bands, rows, core width)`` that start at scene row ``top``."""
-        self._waiting.append(self._executor.submit(self._rows.write, top - self._core.row_off, bands))
+        self._waiting.append(self._executor.submit(_quietly, self._rows.write, top - self._core.row_off, bands))
         while len(self._waiting) > _WAITING:
             self._waiting.popleft().result()
 
@@ -72,15 +75,21 @@ def write_part(path: Path, core: Window, *, bands: int, rows: int, executor: Exe
     Raises OSError (ENOSPC) where what was written cannot be read back.
     """
     with publish(path) as temporary:
-        file = executor.submit(_create, temporary, core, bands, _block_height(rows)).result()
+        file = executor.submit(_quietly, _create, temporary, core, bands, _block_height(rows)).result()
         pixels = CheckedRows(file)
         writer = PartWriter(pixels, core, executor)
         try:
             yield writer
             writer.finish()
         finally:
-            executor.submit(file.close).result()
-        executor.submit(pixels.verify, temporary).result()
+            executor.submit(_quietly, file.close).result()
+        executor.submit(_quietly, pixels.verify, temporary).result()
+
+
+def _quietly(call: Callable[..., T], *arguments: Any) -> T:
+    """Call with GDAL's chatter going to a log: what goes wrong is found when the part is read back."""
+    with gdal_env(remote=False):
+        return call(*arguments)
 
 
 def _block_height(rows: int) -> int:

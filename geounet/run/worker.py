@@ -28,9 +28,11 @@ def compute_block(work: Work, block: int) -> Receipt:
             try:
                 receipt = runner_of(work).run(block, reporter.add)
             except SceneError as error:
-                raise SceneError(str(error)) from None  # its cause, an error of GDAL's, cannot travel
+                unreadable = SceneError(str(error))
+                break
             reporter.flush()
             return receipt
+    raise unreadable  # out here it has no context: errors of GDAL's cannot travel
 
 
 def runner_of(work: Work) -> BlockRunner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import resource
 import signal
@@ -88,12 +89,17 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-@pytest.mark.xfail(reason="a part that the disk had no room for is taken for whole")
+def without_libtiff(ending):
+    """The ending without the lines that libtiff writes to standard error by itself, past GDAL and past us."""
+    lines = [line for line in ending.err.splitlines() if not line.startswith("_tiff")]
+    return dataclasses.replace(ending, err="\n".join(lines) + "\n")
+
+
 def test_full_disk(big, small_disk):
     call, undisturbed = big
     out = small_disk / "out"
     (small_disk / "ballast").write_bytes(bytes(250_000))
-    ended(spawn(*call, "-o", out)).refused("No space left", code=1)
+    without_libtiff(ended(spawn(*call, "-o", out))).refused("disk", code=1)
     for name in hashes(out):
         assert dict(hashes(out))[name] == undisturbed[name], "what has its final name is whole"
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
@@ -101,7 +107,6 @@ def test_full_disk(big, small_disk):
     assert dict(hashes(out)) == undisturbed
 
 
-@pytest.mark.xfail(reason="a part that the disk had no room for is taken for whole")
 @pytest.mark.parametrize("limit", [3_000])
 def test_files_that_cannot_grow(limit, big, tmp_path):
     call, undisturbed = big
@@ -110,25 +115,17 @@ def test_files_that_cannot_grow(limit, big, tmp_path):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
-    ended(spawn(*call, "-o", tmp_path / "out", preexec_fn=limited)).refused("File too large", code=1)
+    without_libtiff(ended(spawn(*call, "-o", tmp_path / "out", preexec_fn=limited))).refused("disk", code=1)
     assert ended(spawn(*call, "-o", tmp_path / "out")).code == 0
     assert dict(hashes(tmp_path / "out")) == undisturbed
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        pytest.param("tcp://127.0.0.1:1", marks=pytest.mark.slow),  # 20 s of waiting
-        pytest.param(
-            "nonsense", marks=[pytest.mark.slow, pytest.mark.xfail(reason="the client complains for 40 s")]
-        ),
-    ],
-)
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "tcp://host"])
 def test_scheduler_that_is_not_there(address, big, tmp_path):
     call, _ = big
     started = time.monotonic()
     ended(spawn(*call, "-o", tmp_path / "out", "--scheduler", address)).refused(address, "does not answer")
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 20
 
 
 def test_scheduler(world, tmp_path):

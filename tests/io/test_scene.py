@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -240,4 +239,3 @@ def test_importing_is_light():
     code = f"import sys, geounet.io.scene; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2**20

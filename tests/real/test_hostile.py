@@ -30,12 +30,6 @@ REFUSED = {
 }
 KEPT = {"rasterio/tests/data/corrupt.tif", "rasterio/tests/data/RGB.byte.tif", "rasterio/tests/data/RGBA.byte.tif"}
 """Large ones that are not left to the slow tests."""
-KNOWN = {
-    "rasterio/tests/data/corrupt.tif": "ends in 1, as a failed block",
-    "rio_tiler/tests/fixtures/cog_hirise_mars.tif": "the STAC item asks where on the Earth Mars is",
-    "rio_tiler/tests/fixtures/cog_nonearth.tif": "the STAC item asks where on the Earth Europa is",
-}
-
 pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")]
 
 
@@ -46,7 +40,6 @@ def rasters():
         for row in csv.DictReader(file, delimiter="\t"):
             large = row["w"] != "None" and int(row["w"]) * int(row["h"]) > 200_000
             marks = [pytest.mark.slow] if large and row["path"] not in KEPT else []
-            marks += [pytest.mark.xfail(reason=KNOWN[row["path"]])] if row["path"] in KNOWN else []
             yield pytest.param(row["path"], marks=marks)
 
 
