@@ -40,7 +40,7 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
 
     options = context.options
     with connect(workers=options.workers, scheduler=options.scheduler) as client:
-        Thread(target=meanwhile, name="meanwhile").start()
+        Thread(target=meanwhile, name="meanwhile", daemon=True).start()
         failures = run_blocks(
             client, work_of(context), missing, on_receipt=on_receipt, on_tiles=context.progress.advance
         )

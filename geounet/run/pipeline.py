@@ -61,7 +61,7 @@ def infer_scene(
 def work_through(context: RunContext) -> Run:
     """All stages of a run, in order; each leaves its files whole or not at all."""
     with context.timed("blocks"):
-        compute_blocks(context, meanwhile=_load_later_stages)
+        compute_blocks(context, meanwhile=lambda: _prepare_later_stages(context.options))
     describe_results, vectorize_labels = _load_later_stages()
     with context.timed("stitch"):
         stitch_parts(context)
@@ -71,6 +71,13 @@ def work_through(context: RunContext) -> Run:
         run = describe_results(context)
     context.journal.remove()
     return run
+
+
+def _prepare_later_stages(options: InferOptions) -> None:
+    from geounet.run.warm_up import warm_up_vectors
+
+    _load_later_stages()
+    warm_up_vectors(absorb=options.min_area > 0)
 
 
 def _load_later_stages() -> tuple[Callable[[RunContext], Run], Callable[[RunContext], None]]:

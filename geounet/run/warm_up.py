@@ -1,0 +1,29 @@
+"""Compiled kernels, made ready while the network works.
+
+numba compiles a kernel when it is first called and keeps the result on disk. On a new machine that is some ten
+seconds, later half a second to load; neither need be waited for after the last tile.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+
+def warm_up_vectors(*, absorb: bool) -> None:
+    """Vectorize a raster of a few pixels, and ``absorb`` small ones. What goes wrong is told when it does again."""
+    import rasterio
+
+    from geounet.io.gdal import gdal_env
+    from geounet.run.vectorize import vectorize
+
+    with suppress(Exception), tempfile.TemporaryDirectory(prefix="geounet-") as folder, gdal_env(remote=False):
+        path = Path(folder) / "labels.tif"
+        profile = {"driver": "GTiff", "width": 4, "height": 4, "count": 1, "dtype": "uint8", "nodata": 255}
+        place = {"crs": "EPSG:32640", "transform": rasterio.Affine(1, 0, 333000, 0, -1, 2782000)}
+        with rasterio.open(path, "w", **profile, **place) as file:
+            file.write(np.array([[[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 0, 2], [0, 0, 2, 255]]], np.uint8))
+        vectorize(path, confidence=path, min_area=1.5 if absorb else 0.0)
