@@ -103,11 +103,10 @@ class BlockRunner:
             started = time.perf_counter()
             block = self._work.partition[index]
             path = Path(self._work.parts) / part_name(index)
-            carry, self._carry = self._carry, None
             tally = _Tally(self._work.spec.heads)
             rows, bands = self._work.lattice.rows.stride, 2 * len(self._work.spec.heads)
             with write_part(path, block.core, bands=bands, rows=rows, executor=self._writer) as writer:
-                self._carry = self._compute(block, writer, carry, tally, on_tiles)
+                self._carry = self._compute(block, writer, tally, on_tiles)
             return Receipt(
                 block=index,
                 file=path.name,
@@ -134,15 +133,14 @@ class BlockRunner:
             executor.shutdown(wait=True)
         self._engine.close()
 
-    def _compute(
-        self, block: Block, writer: PartWriter, carry: _Carry | None, tally: _Tally, on_tiles: OnTiles
-    ) -> _Carry:
+    def _compute(self, block: Block, writer: PartWriter, tally: _Tally, on_tiles: OnTiles) -> _Carry:
         core = block.core
-        state = self._begin(block, carry, tally)
+        state = self._begin(block, tally)
+        shown = state.wanted  # by itself: `on_rows` must not hold the state that holds it
         left = core.col_off - self._work.lattice.reads(core).col_off  # columns read beside the core
 
         def on_rows(top: int, bands: NDArray[np.uint8]) -> None:
-            wanted = state.wanted.take(top, bands.shape[1])[:, left : left + core.width]
+            wanted = shown.take(top, bands.shape[1])[:, left : left + core.width]
             if not wanted.all():
                 np.copyto(bands, NODATA, where=~wanted)
             above = max(0, core.row_off - top)  # rows of the block above that were only needed for their tiles
@@ -159,9 +157,10 @@ class BlockRunner:
         state.block = block.index
         return state
 
-    def _begin(self, block: Block, carry: _Carry | None, tally: _Tally) -> _Carry:
-        """The canvas of the block above where it is at hand, else an empty one."""
+    def _begin(self, block: Block, tally: _Tally) -> _Carry:
+        """The canvas of the block above where it is at hand, else an empty one; the runner keeps neither."""
         rows = self._work.lattice.rows
+        carry, self._carry = self._carry, None
         if carry is not None and carry.block == block.index - 1 and not block.is_top:
             shared = [
                 r
