@@ -12,6 +12,8 @@ import pytest
 from geounet.cli.main import cli
 
 _OTHERS = {"--nworkers", "--nthreads", "--memory-limit"}  # of dask worker, in docs/clusters.md
+_BENCHMARKS = (markdown_blocks.ROOT / "tests" / "benchmarks" / "__main__.py").read_text(encoding="utf-8")
+_OTHERS |= set(re.findall(r'add_argument\("(--[a-z]+)"', _BENCHMARKS))  # of python -m tests.benchmarks
 
 
 def test_the_page_is_the_help():
