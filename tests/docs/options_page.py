@@ -30,6 +30,7 @@ def helps() -> Iterator[tuple[str, str]]:
 
 def _help_of(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
     context.help_option_names = ["-h", "--help"]
+    command._help_option = None  # click remembers the names that it was first asked for, in whatever context
     yield context.command_path, command.get_help(context).rstrip()
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

@@ -20,7 +20,7 @@ from packages import hashes, texture, write_scene
 from processes import Case, Process, start
 
 import geounet
-from geounet.errors import BlocksFailed, ConfigError, Interrupted, WorkError
+from geounet.errors import BlocksFailed, ConfigError, Interrupted, SceneError, WorkError
 from geounet.run import cluster, dispatch, worker
 from geounet.run.journal import Journal
 from geounet.run.work import Receipt
@@ -201,7 +201,7 @@ def test_a_damaged_block_of_the_source_fails_alone(case: Case, tmp_path: Path) -
     broken[offset : offset + 40] = bytes(40)
     scene.write_bytes(broken)
     os.utime(scene, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    with pytest.raises(BlocksFailed, match=r"of 42 blocks of scene failed, .* block \d+ \(columns") as caught:
+    with pytest.raises(SceneError, match=r"of 42 blocks of scene failed, .* block \d+ \(columns") as caught:
         infer(case, tmp_path / "out", scene=str(scene))
     assert "scene.tif" in str(caught.value)
     assert "\n" not in str(caught.value)
