@@ -44,7 +44,7 @@ def publish(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def publish_bytes(path: str | Path, content: bytes) -> Path:
+def publish_bytes(path: str | Path, content: bytes | memoryview) -> Path:
     """Write ``content`` to ``path``, whole or not at all; returns the path."""
     with publish(path) as temporary:
         temporary.write_bytes(content)

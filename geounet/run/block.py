@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from geounet.model.canvas import RollingCanvas
 from geounet.model.engine import Engine, TileJob, open_engine
 from geounet.model.package import load_model
 from geounet.model.spec import NODATA, Head
-from geounet.run.part import PartWriter, file_digest, part_name, write_part
+from geounet.run.part import PartWriter, part_name, part_writer
 from geounet.run.rows import Band, WantedRows, ahead, read_bands
 from geounet.run.work import Receipt, Work
 
@@ -60,6 +61,31 @@ class RunnerClosed(Exception):
     """The runner was closed before the block's turn came; another run has the process now."""
 
 
+class _Turns:
+    """One block computes at a time; while its part is finished, the next one may compute."""
+
+    def __init__(self) -> None:
+        self._computing = threading.Lock()
+        self._finishing = threading.Lock()
+
+    @contextmanager
+    def mine(self) -> Iterator[Callable[[], None]]:
+        """A turn to compute. The function that it gives hands the turn on and goes over to finishing."""
+        held = self._computing
+        held.acquire()
+
+        def finishing() -> None:
+            nonlocal held
+            self._finishing.acquire()
+            held.release()
+            held = self._finishing
+
+        try:
+            yield finishing
+        finally:
+            held.release()
+
+
 class BlockRunner:
     """Computes blocks of one run in one process: one network, one reader thread, one writer thread.
 
@@ -85,7 +111,7 @@ class BlockRunner:
             self._free()
             raise
         self._carry: _Carry | None = None
-        self._lock = threading.Lock()
+        self._turns = _Turns()
         self._closed = False
         self.stop = threading.Event()
         """Set to make the running block give up at its next tile."""
@@ -95,7 +121,7 @@ class BlockRunner:
 
         Raises Interrupted when ``stop`` was set meanwhile, RunnerClosed after :meth:`close`.
         """
-        with self._lock:
+        with self._turns.mine() as finishing:
             if self.stop.is_set():
                 raise Interrupted("stopped before a block")
             if self._closed:
@@ -105,13 +131,15 @@ class BlockRunner:
             path = Path(self._work.parts) / part_name(index)
             tally = _Tally(self._work.spec.heads)
             rows, bands = self._work.lattice.rows.stride, 2 * len(self._work.spec.heads)
-            with write_part(path, block.core, bands=bands, rows=rows, executor=self._writer) as writer:
+            with part_writer(path, block.core, bands=bands, rows=rows, executor=self._writer) as writer:
                 self._carry = self._compute(block, writer, tally, on_tiles)
+                finishing()
+                part = writer.finish()
             return Receipt(
                 block=index,
                 file=path.name,
-                bytes=path.stat().st_size,
-                digest=file_digest(path),
+                bytes=part.bytes,
+                digest=part.digest,
                 tiles=tally.tiles,
                 reused=tally.reused,
                 skipped=tally.skipped,
@@ -122,9 +150,10 @@ class BlockRunner:
 
     def close(self) -> None:
         """Free the network, the threads and the scene, once the running block is done."""
-        with self._lock:
+        with self._turns.mine() as finishing:
             self._closed = True
             self._carry = None
+            finishing()  # the block before has its part
             self._reader.submit(self._scene.close).result()
             self._free()
 

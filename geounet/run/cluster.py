@@ -47,7 +47,7 @@ def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
         with (
             LocalCluster(
                 n_workers=max(1, workers),
-                threads_per_worker=1,
+                threads_per_worker=2,  # one block computes, the part of the one before is finished
                 processes=workers > 0,
                 memory_limit=None,
                 host="127.0.0.1" if workers > 0 else None,

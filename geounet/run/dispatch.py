@@ -216,6 +216,8 @@ class _Dispatcher:
 def _reason(error: BaseException | None) -> str:
     if error is None:
         return "cancelled"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     text = str(error) if isinstance(error, GeounetError) else f"{type(error).__name__}: {error}"
     return text.splitlines()[0]
 

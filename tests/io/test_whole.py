@@ -48,15 +48,16 @@ def attempt(write, same):
 """
 
 _PART = """
-from geounet.run.part import write_part
+from geounet.run.part import part_writer
 bands = np.random.default_rng(0).integers(0, 250, (2, 700, 600), dtype=np.uint8)
 bands[0, :512, :512] = 255  # a block that is left out of the file, as one that is lost would be
 
 def write():
     with ThreadPoolExecutor(1) as pool:
-        with write_part(out, Window(50, 0, 700, 600), bands=2, rows=100, executor=pool) as part:
+        with part_writer(out, Window(50, 0, 700, 600), bands=2, rows=100, executor=pool) as part:
             for top in range(0, 700, int(sys.argv[3])):
                 part.write(50 + top, bands[:, top : top + int(sys.argv[3])])
+            part.finish()
 
 def same():
     with rasterio.open(out) as file:
