@@ -8,7 +8,7 @@ their order alone, so a canvas that one block hands to the block below equals th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,12 +49,13 @@ class RollingCanvas(ABC):
 
 
 class HostCanvas(RollingCanvas):
-    """Sums of weighted probabilities ``(channels, rows, width)`` in host memory."""
+    """Sums of weighted probabilities ``(channels, rows, width)`` in host memory; a ring, as high as a tile."""
 
     def __init__(self, spec: ModelSpec, *, tile: int, width: int, top: int, on_rows: RowSink) -> None:
         super().__init__(top=top, on_rows=on_rows)
         self._spec = spec
         self._sums = np.zeros((spec.channels, tile, width), np.float32)
+        self._first = 0  # where in the ring the canvas's top row is
 
     def add(self, weighted: NDArray[np.float32], *, col: int) -> None:
         """Add a tile's weighted probabilities ``(channels, tile, tile)``, its first row at the canvas's top.
@@ -62,16 +63,25 @@ class HostCanvas(RollingCanvas):
         What lies beside the canvas belongs to other blocks and is left out.
         """
         left, right = max(0, col), min(self._sums.shape[2], col + weighted.shape[2])
-        self._sums[:, :, left:right] += weighted[:, :, left - col : right - col]
+        for here, there in self._ring(weighted.shape[1]):
+            self._sums[:, there, left:right] += weighted[:, here, left - col : right - col]
 
     def _finish(self, count: int) -> NDArray[np.uint8]:
-        rows = min(count, self._sums.shape[1])  # below the last tile of a scene without data there is nothing
         finished = np.zeros((2 * len(self._spec.heads), count, self._sums.shape[2]), np.uint8)
-        decide(self._sums[:, :rows], self._spec, out=finished[:, :rows])
-        remaining = self._sums.shape[1] - rows
-        self._sums[:, :remaining] = self._sums[:, rows:]
-        self._sums[:, remaining:] = 0.0
+        # below the last tile of a scene without data there is nothing
+        for here, there in self._ring(min(count, self._sums.shape[1])):
+            decide(self._sums[:, there], self._spec, out=finished[:, here])
+            self._sums[:, there] = 0.0
+        self._first = (self._first + count) % self._sums.shape[1]
         return finished
+
+    def _ring(self, count: int) -> Iterator[tuple[slice, slice]]:
+        """The first ``count`` rows of the canvas, and where in the ring they are: one stretch or two."""
+        rows = self._sums.shape[1]
+        before_end = min(count, rows - self._first)
+        yield slice(0, before_end), slice(self._first, self._first + before_end)
+        if before_end < count:
+            yield slice(before_end, count), slice(0, count - before_end)
 
 
 def weigh(

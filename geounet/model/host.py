@@ -72,9 +72,10 @@ class HostEngine:
 
     def _predict(self, batch: list[TileJob]) -> list[NDArray[np.float32]]:
         """Weighted probabilities ``(channels, tile, tile)`` of every job."""
-        images = np.zeros((self.batch, len(self._spec.bands), self._tile, self._tile), np.float32)
+        images = np.empty((self.batch, len(self._spec.bands), self._tile, self._tile), np.float32)
         for image, job in zip(images, batch, strict=False):
             self._scale_into(image, job)
+        images[len(batch) :] = 0.0
         if len(self._symmetries) == 1:
             logits = self._forward(images)
             return [weigh(x, self._spec, j.row_weights, j.col_weights) for x, j in zip(logits, batch, strict=False)]

@@ -13,6 +13,7 @@ from geounet.model.package import models
 from geounet.run.context import RunContext
 from geounet.run.plan import Plan, key_of
 from geounet.run.work import Receipt, Work
+from geounet.run.worker import prepare_runner
 
 if TYPE_CHECKING:
     from geounet.run.dispatch import Failure
@@ -28,6 +29,9 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
     context.resumed = len(plan.partition) - len(missing)
     if not missing:
         return
+    options, work = context.options, work_of(context)
+    if options.workers == 0 and options.scheduler is None:  # the network is loaded while Dask is imported
+        Thread(target=prepare_runner, args=(work,), name="prepare", daemon=True).start()
     from geounet.run.cluster import connect
     from geounet.run.dispatch import run_blocks
 
@@ -38,12 +42,9 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
         context.tiles += receipt.tiles
         context.progress.advance(receipt.skipped)
 
-    options = context.options
     with connect(workers=options.workers, scheduler=options.scheduler) as client:
         Thread(target=meanwhile, name="meanwhile", daemon=True).start()
-        failures = run_blocks(
-            client, work_of(context), missing, on_receipt=on_receipt, on_tiles=context.progress.advance
-        )
+        failures = run_blocks(client, work, missing, on_receipt=on_receipt, on_tiles=context.progress.advance)
     context.progress.finish()
     if failures:
         # a scene that cannot be read is a request that cannot work; the blocks elsewhere are kept all the same

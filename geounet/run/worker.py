@@ -7,8 +7,6 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from distributed import get_worker
-
 from geounet.errors import SceneError
 from geounet.run.block import BlockRunner, RunnerClosed
 from geounet.run.work import Receipt, Work
@@ -45,10 +43,18 @@ def runner_of(work: Work) -> BlockRunner:
         return _runners[work.key]
 
 
+def prepare_runner(work: Work) -> None:
+    """Load the network before the first block asks for it; what goes wrong, that block will tell."""
+    with suppress(Exception):
+        runner_of(work)
+
+
 def _on_this_worker(work: Work) -> Work:
     """The work with this worker's own number of threads, where that was left to it; it changes no pixel."""
     if not work.threads_of_worker:
         return work
+    from distributed import get_worker
+
     return replace(work, request=replace(work.request, threads=get_worker().state.nthreads))
 
 
@@ -81,6 +87,8 @@ class _TileReporter:
 
     def flush(self) -> None:
         if self._count:
+            from distributed import get_worker
+
             with suppress(Exception):  # progress is no reason to fail
                 get_worker().log_event(TOPIC, {"key": self._key, "tiles": self._count})
         self._count, self._told = 0, time.monotonic()
