@@ -14,6 +14,7 @@ from geounet.cli import show
 from geounet.run.progress import Progress
 
 _LOG_EVERY = 10.0  # seconds between lines of a log
+_FAMILY_EVERY = 5.0  # seconds between searches for child processes, which look at every process of the machine
 
 
 def choose_progress(*, as_json: bool, quiet: bool) -> Progress:
@@ -32,6 +33,8 @@ class CountingProgress(Progress):
         self._device = "cpu"
         self._lock = threading.Lock()
         self._process = psutil.Process()
+        self._family = [self._process]
+        self._looked = float("-inf")
         self.stage, self.unit = "", ""
         self.total, self.done, self.pixels_per_step = 0, 0, 0.0
         self.started = time.monotonic()
@@ -72,8 +75,10 @@ class CountingProgress(Progress):
 
     def memory(self) -> int:
         """Resident bytes of this process and its children."""
-        family = [self._process, *self._process.children(recursive=True)]
-        return sum(_resident(process) for process in family)
+        if time.monotonic() - self._looked > _FAMILY_EVERY:
+            self._looked = time.monotonic()
+            self._family = [self._process, *self._process.children(recursive=True)]
+        return sum(_resident(process) for process in self._family)
 
     def facts(self) -> dict[str, Any]:
         """Numbers of the moment."""
