@@ -70,8 +70,14 @@ class DeviceEngine:
         )
         self._mean = torch.tensor([b.mean for b in package.spec.bands], device=device).view(1, -1, 1, 1)
         self._scale = torch.tensor([1 / b.std for b in package.spec.bands], device=device).view(1, -1, 1, 1)
-        if on_cuda:
-            torch.backends.cudnn.benchmark = True  # the batch shape never changes within a run
+        # cuDNN's benchmark would choose kernels by the clock, another run perhaps others, with other roundings;
+        # and its float32 is TF32 unless it is told that float32 is meant
+        self._kernels = {
+            "enabled": True,
+            "benchmark": False,
+            "deterministic": True,
+            "allow_tf32": self._half is not None,
+        }
         self.batch = request.batch or (_AUTO_BATCH if on_cuda else 1)
         half = str(self._half).removeprefix("torch.") if self._half else "float32"
         self.name = f"torch {device} {half}"
@@ -104,18 +110,26 @@ class DeviceEngine:
             torch.cuda.empty_cache()
 
     def _predict(self, batch: list[TileJob]) -> list[Tensor]:
-        """Weighted probabilities of the batch; when memory runs out, halve the batch and go on."""
-        try:
-            return list(self._weighted(batch))
-        except torch.cuda.OutOfMemoryError as error:
-            if self.batch == 1:
-                raise ModelError(
-                    f"{self._device} has too little memory for one tile of {self._tile}; use a smaller --tile or "
-                    "--device cpu"
-                ) from error
-        torch.cuda.empty_cache()
-        self.batch = max(1, self.batch // 2)
-        return [weighted for part in batches(batch, self.batch) for weighted in self._predict(part)]
+        """Weighted probabilities of the batch; when memory runs out, smaller batches do, from then on."""
+        weighted: list[Tensor] = []
+        while len(weighted) < len(batch):
+            part = batch[len(weighted) : len(weighted) + self.batch]
+            try:
+                with torch.backends.cudnn.flags(**self._kernels):
+                    weighted.extend(self._weighted(part))
+            except torch.cuda.OutOfMemoryError as error:
+                self._halve_batch(error)
+        return weighted
+
+    def _halve_batch(self, error: Exception) -> None:
+        if self.batch == 1:
+            raise ModelError(
+                f"{self._device} has too little memory for one tile of {self._tile}; use a smaller --tile or "
+                "--device cpu"
+            ) from error
+        self.batch //= 2
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _weighted(self, batch: list[TileJob]) -> Tensor:
         images = self._upload(batch)

@@ -230,6 +230,28 @@ def test_the_device_engine_on_a_cpu_agrees_with_the_host_engine(torch_model: Pat
     assert np.abs(host[1::2].astype(int) - device[1::2]).max() <= 1
 
 
+def test_when_device_memory_runs_out_smaller_batches_give_the_same(torch_model: Path) -> None:
+    """A device that takes two tiles at a time, asked for eight."""
+    shape = (150, 130)
+    jobs, _ = jobs_over(shape)
+    package = load_model(torch_model)
+    request = EngineRequest(device="cpu", tile=64, batch=2)
+    expected = blended(DeviceEngine(package, request, device="cpu"), jobs, shape)
+    engine = DeviceEngine(package, EngineRequest(device="cpu", tile=64, batch=8), device="cpu")
+    network, seen = engine._network, []
+
+    def small(images: torch.Tensor) -> torch.Tensor:
+        seen.append(len(images))
+        if len(images) > 2:
+            raise torch.cuda.OutOfMemoryError
+        return network(images)
+
+    engine._network = small
+    assert np.array_equal(blended(engine, jobs, shape), expected)
+    assert seen[:3] == [8, 4, 2]
+    assert engine.batch == 2
+
+
 @pytest.mark.parametrize("which", ["onnx", "torch", "device"])
 def test_a_tile_does_not_see_its_batch_mates(model: Path, torch_model: Path, which: str) -> None:
     """The same tile among other tiles, at every place of the batch, to the last bit."""
