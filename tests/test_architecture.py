@@ -14,6 +14,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "geounet"
 FLOORS = {
     "errors": 1,
+    "heap": 1,
     "grid": 2,
     "model": 2,
     "vector": 3,

@@ -6,16 +6,14 @@ threads there are, so the thread count cannot change a bit of the result.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geounet.heap import keep_freed_memory, return_freed_memory
 from geounet.model.canvas import HostCanvas, RollingCanvas, RowSink, weigh
 from geounet.model.engine import EngineRequest, TileJob
 from geounet.model.spec import ModelSpec
@@ -117,33 +115,3 @@ def batches(jobs: Iterable[TileJob], size: int) -> Iterator[list[TileJob]]:
             group = []
     if group:
         yield group
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep freed memory instead of handing it back to the kernel.
-
-    Activations are megabytes that come and go with every layer; by default glibc maps and unmaps each of them,
-    which is a large part of the time of an eager network (docs/benchmarks.md). mallopt(3): M_MMAP_MAX = -4,
-    M_TRIM_THRESHOLD = -1, M_TOP_PAD = -2. Elsewhere than on glibc this does nothing.
-    """
-    if (libc := _glibc()) is not None:
-        libc.mallopt(-4, 0)
-        libc.mallopt(-1, 2**31 - 1)
-        libc.mallopt(-2, 64 * 2**20)
-
-
-def return_freed_memory() -> None:
-    """Undo :func:`keep_freed_memory` with glibc's defaults, and hand back what lies free."""
-    if (libc := _glibc()) is not None:
-        libc.mallopt(-4, 65536)
-        libc.mallopt(-1, 128 * 1024)
-        libc.mallopt(-2, 128 * 1024)
-        libc.malloc_trim(0)
-
-
-def _glibc() -> Any:
-    """The C library where it is glibc, else None."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc: Any = ctypes.CDLL(None)
-    return libc if hasattr(libc, "gnu_get_libc_version") else None

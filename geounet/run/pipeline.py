@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from geounet.heap import freed_memory_kept
 from geounet.model.package import load_model
 from geounet.run.adopt import with_partition_of
 from geounet.run.context import RunContext
@@ -60,15 +61,16 @@ def infer_scene(
 
 def work_through(context: RunContext) -> Run:
     """All stages of a run, in order; each leaves its files whole or not at all."""
-    with context.timed("blocks"):
-        compute_blocks(context, meanwhile=lambda: _prepare_later_stages(context.options))
-    describe_results, vectorize_labels = _load_later_stages()
-    with context.timed("stitch"):
-        stitch_parts(context)
-    with context.timed("vectors"):
-        vectorize_labels(context)
-    with context.timed("describe"):
-        run = describe_results(context)
+    with freed_memory_kept():
+        with context.timed("blocks"):
+            compute_blocks(context, meanwhile=lambda: _prepare_later_stages(context.options))
+        describe_results, vectorize_labels = _load_later_stages()
+        with context.timed("stitch"):
+            stitch_parts(context)
+        with context.timed("vectors"):
+            vectorize_labels(context)
+        with context.timed("describe"):
+            run = describe_results(context)
     context.journal.remove()
     return run
 

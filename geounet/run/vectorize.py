@@ -11,6 +11,7 @@ import numpy as np
 
 from geounet.errors import ConfigError
 from geounet.grid.geobox import GeoBox
+from geounet.heap import freed_memory_kept
 from geounet.io.aoi import read_area
 from geounet.io.geojson import GeoJsonWriter
 from geounet.io.ground import Ground
@@ -54,6 +55,7 @@ class _Totals:
             self.area[value] = self.area.get(value, 0.0) + float(known.sum())
 
 
+@freed_memory_kept()
 def vectorize(
     labels: str | Path,
     *,

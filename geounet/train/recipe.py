@@ -16,9 +16,9 @@ import torch
 
 import geounet
 from geounet.errors import ConfigError, MissingExtraError
+from geounet.heap import keep_freed_memory
 from geounet.model import package
 from geounet.model.export import export_graph
-from geounet.model.host import keep_freed_memory
 from geounet.model.networks import build_network, state_arrays
 from geounet.model.spec import Head, InputBand, LabelClass, ModelSpec
 from geounet.train import checkpoint

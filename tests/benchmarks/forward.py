@@ -29,7 +29,7 @@ _HELD = 16
 
 def geounet_engine(package: Package, *, tile: int, batch: int, threads: int) -> tuple[Forward, int]:
     """The forward pass that geounet takes on a CPU: tiles side by side, each on one thread."""
-    from geounet.model.host import keep_freed_memory
+    from geounet.heap import keep_freed_memory
     from geounet.model.onnx_forward import onnx_forward
 
     keep_freed_memory()
@@ -65,7 +65,7 @@ def torch_eager(package: Package, *, tile: int, batch: int, threads: int) -> tup
 
 def torch_folded(package: Package, *, tile: int, batch: int, threads: int) -> tuple[Forward, int]:
     """geounet's own torch engine: folded normalisation, channels last, tiles side by side, memory kept."""
-    from geounet.model.host import keep_freed_memory
+    from geounet.heap import keep_freed_memory
     from geounet.model.torch_forward import torch_forward
 
     keep_freed_memory()
