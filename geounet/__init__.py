@@ -17,7 +17,7 @@ from geounet import errors
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from geounet.api import infer, plan
+    from geounet.api import evaluate, infer, plan
     from geounet.io.scene import Scene, open_scene
     from geounet.model.package import load_model
     from geounet.run.plan import Plan
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from geounet.run.result import Run
     from geounet.run.vectorize import VectorResult, vectorize
     from geounet.sample import write_sample
+    from geounet.score.scores import Scores
 
 _HOME = {
+    "evaluate": "geounet.api",
     "infer": "geounet.api",
     "plan": "geounet.api",
     "open_scene": "geounet.io.scene",
@@ -37,6 +39,7 @@ _HOME = {
     "Run": "geounet.run.result",
     "Plan": "geounet.run.plan",
     "Scene": "geounet.io.scene",
+    "Scores": "geounet.score.scores",
     "VectorResult": "geounet.run.vectorize",
 }
 
@@ -45,8 +48,10 @@ __all__ = [
     "Progress",
     "Run",
     "Scene",
+    "Scores",
     "VectorResult",
     "errors",
+    "evaluate",
     "infer",
     "load_model",
     "open_scene",

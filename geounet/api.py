@@ -1,4 +1,4 @@
-"""The calls that a Python program makes: the command line's ``infer`` and ``plan`` with the same options."""
+"""The calls that a Python program makes: the command line's ``infer``, ``plan`` and ``evaluate``, same options."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from geounet.run.pipeline import infer_scene, plan_scene
 from geounet.run.plan import Plan
 from geounet.run.progress import Progress
 from geounet.run.result import Run
+from geounet.score.evaluate import evaluate_files
+from geounet.score.scores import Scores
+from geounet.score.settings import Settings
 
 ScenePath = str | Path
 
@@ -39,6 +42,52 @@ def plan(
 ) -> Plan:
     """What :func:`infer` would do with the same arguments, and what it would cost. Touches nothing."""
     return plan_scene(_paths(scene), _options(config, options))
+
+
+def evaluate(
+    prediction: str | Path,
+    truth: str | Path,
+    *,
+    kind: str = "auto",
+    classes: Sequence[str] = (),
+    buffer: float = 4.0,
+    boundary: int = 3,
+    resample: bool = False,
+    draws: int = 1000,
+    seed: int = 0,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+) -> Scores:
+    """Score a map against the truth: two rasters of classes or masks, or two vector files of lines or polygons.
+
+    Args:
+        prediction: what is to be scored.
+        truth: what it should be. Rasters must lie on one grid; pixels without data in either do not count.
+        kind: ``labels``, ``mask``, ``lines``, ``polygons``; ``auto`` looks at the files (a mask holds 0 and 1,
+            or 0 and 255, and nothing else).
+        classes: names or numbers of the classes that count, or ``"NUMBER=NAME"`` for names that hold in both
+            files; empty: all. The others become one class, ``other``, that is not part of the means.
+        buffer: metres that a line may lie beside the true one (completeness, correctness, quality, APLS).
+        boundary: pixels from a border that count for boundary IoU.
+        resample: take the nearest pixel of a prediction on another grid of the same CRS, instead of refusing it.
+        draws: bootstrap draws over blocks of ground for the 95 % intervals; 0: none.
+        seed: of the draws and of the control points of APLS; the same seed gives the same numbers.
+        output: a folder for ``metrics.json``, ``metrics.csv`` and ``report.html``.
+        overwrite: replace these files where they exist.
+
+    Raises RequestError (SceneError, ConfigError) where the two cannot be compared; nothing was written then.
+    How each score is computed, and by whom it was proposed, is in docs/evaluate.md.
+    """
+    settings = Settings(
+        kind=kind,
+        classes=tuple(classes),
+        buffer=buffer,
+        boundary=boundary,
+        resample=resample,
+        draws=draws,
+        seed=seed,
+    )
+    return evaluate_files(prediction, truth, settings, output=output, overwrite=overwrite)
 
 
 def _paths(scene: ScenePath | Sequence[ScenePath]) -> list[ScenePath]:

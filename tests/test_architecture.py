@@ -22,6 +22,7 @@ FLOORS = {
     "sample": 4,
     "train": 5,
     "run": 5,
+    "score": 5,
     "schedule": 6,
     "config": 6,
     "api": 6,

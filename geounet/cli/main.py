@@ -29,6 +29,7 @@ COMMANDS = {
     "plan": "Say what infer would run, and what it would cost.",
     "info": "Say what geounet sees in a scene or a model.",
     "vectorize": "Turn a categorical raster into polygons.",
+    "evaluate": "Score a map against the truth.",
     "train": "Train a model package from scenes and labels.",
     "sample": "Write a synthetic sample scene with its truth.",
     "models": "List, show or export models.",

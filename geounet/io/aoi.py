@@ -1,8 +1,4 @@
-"""Areas of interest: the polygons of a vector file, on a scene's grid.
-
-OGR opens whatever it takes a file for, and some of it reads on elsewhere: an OGR VRT names files and URLs, a
-GML file a schema to fetch. pyogrio cannot be told which driver to take, so a file is looked at here first.
-"""
+"""Areas of interest: the polygons of a vector file, on a scene's grid."""
 
 from __future__ import annotations
 
@@ -19,23 +15,10 @@ from numpy.typing import NDArray
 from geounet.errors import ConfigError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
+from geounet.io.features import check_vector_file
 
 if TYPE_CHECKING:
     from shapely import Geometry
-
-_BEGINNINGS: dict[str, tuple[bytes, ...]] = {
-    ".geojson": (b"{",),
-    ".json": (b"{",),
-    ".geojsonl": (b"{", b"\x1e"),
-    ".gpkg": (b"SQLite format 3\0",),
-    ".fgb": (b"fgb\x03",),
-    ".shp": (b"\0\0\x27\x0a",),
-    ".kml": (b"<",),
-}
-"""First bytes of the files that are read, by suffix; a ``.gdb`` is a folder."""
-_ELSEWHERE = (b"<OGRVRT", b"gdal_streamed_alg")
-"""What makes OGR take a file for a recipe that reads other files, wherever in the beginning it stands."""
-_EXPECTED = "GeoJSON, GeoPackage, FlatGeobuf, Shapefile, KML or a .gdb folder"
 
 
 def area_mask(path: str | Path, geobox: GeoBox) -> Callable[[Window], NDArray[np.bool_]]:
@@ -103,7 +86,7 @@ def _read(path: Path, crs: str | None) -> Geometry:
 
     if crs is None:
         raise ConfigError(f"--aoi {path}: the scene has no CRS, so nobody can say where the area lies on it")
-    _check_kind(path)
+    check_vector_file(path, label=f"--aoi {path}")
     try:
         frame = geopandas.read_file(path.absolute(), engine="pyogrio")
     except Exception as error:  # pyogrio raises many types
@@ -114,25 +97,3 @@ def _read(path: Path, crs: str | None) -> Geometry:
     if polygons.empty or polygons.is_empty.all():
         raise ConfigError(f"--aoi {path} has no polygons; expected at least one")
     return union_all(make_valid(force_2d(polygons.to_crs(crs).to_numpy())))
-
-
-def _check_kind(path: Path) -> None:
-    """Refuse what is none of the formats, or a recipe in disguise. Raises ConfigError."""
-    if path.is_dir() and path.suffix.lower() == ".gdb":
-        return
-    if not path.is_file():
-        raise ConfigError(f"--aoi {path} cannot be read as a vector file: there is no such file; check the path")
-    beginnings = _BEGINNINGS.get(path.suffix.lower())
-    if beginnings is None:
-        raise ConfigError(f"--aoi {path} is no vector file that geounet reads; expected {_EXPECTED}")
-    try:
-        with path.open("rb") as file:
-            head = file.read(65536)
-    except OSError as error:
-        raise ConfigError(f"--aoi {path} cannot be read as a vector file: {error.strerror}") from error
-    if any(word in head for word in _ELSEWHERE):
-        raise ConfigError(f"--aoi {path} points at other files; give the polygons themselves")
-    if not head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").startswith(beginnings):
-        raise ConfigError(
-            f"--aoi {path} cannot be read as a vector file: it is not what its suffix says; expected {_EXPECTED}"
-        )
