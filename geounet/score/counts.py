@@ -18,6 +18,7 @@ from geounet.score.boundary import UNKNOWN, near_border
 from geounet.score.skeleton import HALO, skeleton
 
 Labels = NDArray[np.uint8]
+_AT_ONCE = 2**20  # pixels
 Pair = tuple[Labels, Labels]
 """Class indices ``(h, w)`` of truth and prediction; `UNKNOWN` in both where either has none."""
 
@@ -100,35 +101,36 @@ def strips(rows: Rows, *, step: int, halo: int) -> Iterator[tuple[slice, int, Pa
 def _add_strip(
     found: Counts, core: slice, top: int, pair: Pair, *, grid: BlockGrid, boundary: int, skeletons: bool
 ) -> None:
-    classes = found.confusion.shape[1]
     truth, predicted = pair[0][core], pair[1][core]
-    known = truth != UNKNOWN
-    codes = truth.astype(np.int64) * classes + predicted
-    _add(found.confusion.reshape(len(grid), -1), codes, known, top, grid)
+    _add(found.confusion.reshape(len(grid), -1), truth != UNKNOWN, top, grid, truth, predicted)
     edges = [near_border(labels, boundary)[core] for labels in pair]
     hits = edges[0] & edges[1] & (truth == predicted)
     for place, (labels, where) in enumerate(((truth, edges[0]), (predicted, edges[1]), (truth, hits))):
-        _add(found.boundary[:, :, place], labels.astype(np.int64), where, top, grid)
+        _add(found.boundary[:, :, place], where, top, grid, labels)
     if skeletons:
         marked = [labels == 1 for labels in pair]
         thin = [skeleton(mask)[core] for mask in marked]
         inside = (thin[1] & marked[0][core], thin[1], thin[0] & marked[1][core], thin[0])
         for place, where in enumerate(inside):
-            _add(found.skeleton[:, place : place + 1], np.zeros_like(codes), where, top, grid)
+            _add(found.skeleton[:, place : place + 1], where, top, grid)
 
 
-def _add(
-    counts: NDArray[np.int64], codes: NDArray[np.int64], where: NDArray[np.bool_], top: int, grid: BlockGrid
-) -> None:
-    """Add a histogram of ``codes`` where asked for to ``counts`` ``(n, m)``, block by block."""
+def _add(counts: NDArray[np.int64], where: NDArray[np.bool_], top: int, grid: BlockGrid, *labels: Labels) -> None:
+    """Add a histogram of up to two kinds of labels, where asked for, to ``counts`` ``(n, m)``, block by block.
+
+    Few rows at a time: a histogram wants numbers of eight bytes.
+    """
     size = counts.shape[1]
-    height, width = codes.shape
+    height, width = where.shape
     column = np.arange(width) // grid.side * size
+    classes = round(size ** (1 / max(1, len(labels))))
     at = 0
     while at < height:
         row = (top + at) // grid.side
-        end = min(height, (row + 1) * grid.side - top)
-        here = (codes[at:end] + column)[where[at:end]]
-        sums = np.bincount(here, minlength=grid.cols * size).reshape(grid.cols, size)
+        end = min(height, (row + 1) * grid.side - top, at + max(1, _AT_ONCE // width))
+        codes = np.broadcast_to(column, (end - at, width))
+        for power, kind in enumerate(reversed(labels)):
+            codes = codes + kind[at:end].astype(np.int64) * classes**power
+        sums = np.bincount(codes[where[at:end]], minlength=grid.cols * size).reshape(grid.cols, size)
         counts[row * grid.cols : (row + 1) * grid.cols] += sums
         at = end

@@ -166,10 +166,8 @@ def _class_columns(frames: list[GeoDataFrame]) -> tuple[list[list[str]], list[st
         if set(texts[0]) & set(texts[1]):
             moved = "" if column == shared[0] else "classes are matched by number; the names differ"
             return texts, [moved] if moved else _moved(frames, shared)
-    raise RequestError(
-        f"no class is in both: the truth has {', '.join(sorted(set(texts[0]))[:8])}, "
-        f"the prediction {', '.join(sorted(set(texts[1]))[:8])}"
-    )
+    told = [", ".join(sorted({_text(v) for v in frame[shared[0]]})[:8]) for frame in frames]
+    raise RequestError(f"no class is in both: the truth has {told[0]}, the prediction {told[1]}")
 
 
 def _moved(frames: list[GeoDataFrame], shared: list[str]) -> list[str]:
