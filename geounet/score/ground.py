@@ -19,9 +19,9 @@ from geounet.score.matrix import FloatArray, mean_of, overlap_scores
 from geounet.score.overlay import MATCH, Polygons, area_matrix, common_ground, match_objects, object_scores
 from geounet.score.scores import ClassScores, Place, Score, Scores, scores_with_limits, sorted_worst
 from geounet.score.settings import Settings
+from geounet.score.squares import BLOCKS, Squares
 from geounet.score.vectors import VectorPair, read_pair
 
-_BLOCKS = 8  # across the longer side of all that is compared
 _WORST = 6
 NO_POLYGON = "no polygon"
 
@@ -33,38 +33,17 @@ def score_vectors(prediction: str | Path, truth: str | Path, settings: Settings)
     return score(pair, settings, (str(prediction), str(truth)))
 
 
-class Squares:
-    """Blocks of ground for the bootstrap: 8 across the longer side of all that is compared."""
-
-    def __init__(self, *layers: NDArray[Any]) -> None:
-        self._left, self._bottom, right, top = shapely.total_bounds(np.concatenate(layers))
-        self.side = max(right - self._left, top - self._bottom, 1e-9) / _BLOCKS
-
-    def of(self, points: NDArray[Any]) -> NDArray[np.intp]:
-        """The block ``(n,)`` of points ``(n,)``."""
-        col = np.floor((shapely.get_x(points) - self._left) / self.side).clip(0, _BLOCKS - 1)
-        row = np.floor((shapely.get_y(points) - self._bottom) / self.side).clip(0, _BLOCKS - 1)
-        return (row * _BLOCKS + col).astype(np.intp)
-
-    def middle(self, block: int) -> tuple[float, float]:
-        """Local metres of a block's middle."""
-        row, col = divmod(block, _BLOCKS)
-        return self._left + (col + 0.5) * self.side, self._bottom + (row + 0.5) * self.side
-
-
 def _score_lines(pair: VectorPair, settings: Settings, paths: tuple[str, str]) -> Scores:
     if settings.classes:
         raise ConfigError("--classes is for rasters and polygons; lines are compared as one network")
-    lengths = [shapely.length(lines) for lines in (pair.truth, pair.predicted)]
-    found = covered_lengths(pair.truth, pair.predicted, buffer=settings.buffer)
-    right = covered_lengths(pair.predicted, pair.truth, buffer=settings.buffer)
     squares = Squares(pair.truth, pair.predicted)
-    sums = np.zeros((_BLOCKS**2, 4))
-    for lines, columns in ((pair.truth, (found, lengths[0])), (pair.predicted, (right, lengths[1]))):
-        at = squares.of(shapely.line_interpolate_point(lines, 0.5, normalized=True))
-        offset = 0 if lines is pair.truth else 2
-        for place, values in enumerate(columns):
-            sums[:, offset + place] = np.bincount(at, weights=values, minlength=len(sums))
+    sums = np.concatenate(
+        [
+            _covered_by_block(pair.truth, pair.predicted, squares, settings.buffer),
+            _covered_by_block(pair.predicted, pair.truth, squares, settings.buffer),
+        ],
+        axis=1,
+    )
     summary, warnings = _with_limits(sums, line_scores, settings)
     similar = apls(pair.truth, pair.predicted, snap=settings.buffer, seed=settings.seed)
     summary |= {
@@ -79,7 +58,7 @@ def _score_lines(pair: VectorPair, settings: Settings, paths: tuple[str, str]) -
         truth=paths[1],
         summary=summary,
         unit="m",
-        amounts={"truth_m": round(float(lengths[0].sum()), 3), "prediction_m": round(float(lengths[1].sum()), 3)},
+        amounts={"truth_m": round(float(sums[:, 1].sum()), 3), "prediction_m": round(float(sums[:, 3].sum()), 3)},
         worst=_worst(pair, squares, missed, false, sums[:, 1] + sums[:, 3], unit="m"),
         settings={
             "buffer_m": settings.buffer,
@@ -90,6 +69,13 @@ def _score_lines(pair: VectorPair, settings: Settings, paths: tuple[str, str]) -
         },
         warnings=(*pair.warnings, *warnings),
     )
+
+
+def _covered_by_block(lines: NDArray[Any], others: NDArray[Any], squares: Squares, buffer: float) -> FloatArray:
+    """Metres ``(blocks, 2)``: what of ``lines`` lies near ``others``, and all of them."""
+    pieces, _, at = squares.cut(lines)
+    columns = (covered_lengths(pieces, others, buffer=buffer), shapely.length(pieces))
+    return np.stack([np.bincount(at, weights=values, minlength=BLOCKS) for values in columns], axis=-1)
 
 
 def _score_polygons(pair: VectorPair, settings: Settings, paths: tuple[str, str]) -> Scores:
@@ -149,15 +135,20 @@ def _lonely(pair: VectorPair, scored: NDArray[np.bool_]) -> list[str]:
 def _ground_sums(
     truth: Polygons, predicted: Polygons, squares: Squares, classes: int
 ) -> tuple[FloatArray, FloatArray]:
-    """m² ``(blocks, classes, 3)`` of both, truth, prediction, at the polygons' own points; and the matrix."""
+    """m² ``(blocks, classes, 3)`` of both, truth, prediction; and the matrix."""
+    (truth, at), (predicted, other) = (_cut(layer, squares) for layer in (truth, predicted))
     pairs = common_ground(truth, predicted)
-    at, other = (squares.of(shapely.point_on_surface(layer.shapes)) for layer in (truth, predicted))
     same = truth.classes[pairs.truth] == predicted.classes[pairs.predicted]
     mine = pairs.truth[same]
     both = _by_block(at[mine], truth.classes[mine], pairs.area[same], classes)
     whole = _by_block(at, truth.classes, shapely.area(truth.shapes), classes)
     found = _by_block(other, predicted.classes, shapely.area(predicted.shapes), classes)
     return np.stack([both, whole, found], axis=-1), area_matrix(truth, predicted, pairs, classes=classes)
+
+
+def _cut(layer: Polygons, squares: Squares) -> tuple[Polygons, NDArray[np.intp]]:
+    pieces, of, at = squares.cut(layer.shapes)
+    return Polygons(shapes=pieces, classes=layer.classes[of]), at
 
 
 def _object_sums(truth: Polygons, predicted: Polygons, squares: Squares, classes: int) -> FloatArray:
@@ -176,8 +167,8 @@ def _object_sums(truth: Polygons, predicted: Polygons, squares: Squares, classes
 
 def _by_block(at: NDArray[np.intp], of: NDArray[np.intp], values: FloatArray, classes: int) -> FloatArray:
     """Sums ``(blocks, classes)`` of ``values`` ``(n,)``."""
-    sums = np.bincount(at * classes + of, weights=values, minlength=_BLOCKS**2 * classes)
-    return np.asarray(sums.reshape(_BLOCKS**2, classes), np.float64)
+    sums = np.bincount(at * classes + of, weights=values, minlength=BLOCKS * classes)
+    return np.asarray(sums.reshape(BLOCKS, classes), np.float64)
 
 
 def _wanted(names: tuple[str, ...], wanted: tuple[str, ...]) -> NDArray[np.bool_]:

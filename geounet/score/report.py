@@ -119,7 +119,7 @@ def _matrix(scores: Scores) -> str:
     names = scores.matrix_names
     left = 16 + max(min(len(n), 18) for n in names) * 7
     cells = [
-        f"<text x='{left + (col + 0.5) * _CELL}' y='34' text-anchor='middle'>{escape(_short(name, 9))}</text>"
+        f"<text x='{left + (col + 0.5) * _CELL}' y='34' text-anchor='middle'>{escape(_short(name, 11))}</text>"
         for col, name in enumerate(names)
     ]
     for row, counts in enumerate(scores.matrix.tolist()):
@@ -167,5 +167,5 @@ def _place(place: Place, unit: str) -> str:
     image = f'<img alt="truth, prediction, errors" src="data:image/png;base64,{data}">' if data else ""
     return (
         f"<section class='card'>{image}<p><b>{escape(place.name)}</b><br>{percent(place.share)} wrong "
-        f"({amount(place.errors)} {unit}) around {place.x:.6g}, {place.y:.6g}<br>{escape(place.note)}</p></section>"
+        f"({amount(place.errors)} {unit}) around {place.x:.7g}, {place.y:.7g}<br>{escape(place.note)}</p></section>"
     )

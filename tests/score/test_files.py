@@ -231,6 +231,19 @@ def test_polygons(write_features):
     assert "all are one class" in alone.warnings[0]
 
 
+def test_polygons_score_as_the_rasters_that_they_were_traced_from(write_labels, tmp_path):
+    truth = texture(shape=(120, 150))
+    rasters = [write_labels(n, a, names=NAMES) for n, a in (("p.tif", worse(truth, share=0.02)), ("t.tif", truth))]
+    for raster in rasters:
+        geounet.vectorize(raster)
+    by_pixel = geounet.evaluate(*rasters, draws=0)
+    by_area = geounet.evaluate(*(r.with_suffix(".geojson") for r in rasters), draws=0)
+    for name in NAMES.values():
+        for score in ("iou", "precision", "recall"):
+            pixel, area = (found.of(name)[score].value for found in (by_pixel, by_area))
+            assert area == pytest.approx(pixel, abs=1e-3), "seven decimals of a degree are 1 cm"
+
+
 # --- what is written ---------------------------------------------------------------------------------------------
 
 

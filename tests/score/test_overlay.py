@@ -56,6 +56,22 @@ def test_overlaps_within_a_class_count_once():
     assert len(neighbours.dissolved().shapes) == 2, "what does not overlap stays as it is"
 
 
+def test_cutting_along_squares_keeps_every_area_and_length():
+    from geounet.score.squares import BLOCKS, Squares
+
+    rng = np.random.default_rng(2)
+    at, size = rng.uniform(0, 99, (60, 2)), rng.uniform(1, 60, (60, 2))
+    at[:10], size[:10] = at[:10] // 20 * 20, 20  # sides that lie on those of the squares
+    shapes = np.array([box(0, 0, 160, 160), *(box(*a, *(a + s)) for a, s in zip(at, size, strict=True))])
+    for layer, measure in ((shapes, shapely.area), (shapely.boundary(shapes), shapely.length)):
+        pieces, of, block = Squares(layer).cut(layer)
+        np.testing.assert_allclose(np.bincount(of, weights=measure(pieces)), measure(layer))
+        assert 0 <= block.min() <= block.max() < BLOCKS
+        assert Squares(layer).side == 20
+        middles = shapely.points([Squares(layer).middle(b) for b in block])
+        assert (shapely.distance(pieces, middles) < Squares(layer).side).all()
+
+
 squares = st.lists(
     st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(1, 3), st.integers(1, 3), st.integers(0, 1)),
     min_size=1,
