@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geounet.score.matrix import FloatArray, ratio
+from geounet.score.matrix import FloatArray, harmonic, ratio
 
 _QUADRANT = 16  # segments per quarter circle: the round ends are at most 0.5 % of the buffer too narrow
 
@@ -24,11 +24,12 @@ def covered_lengths(lines: NDArray[Any], others: NDArray[Any], *, buffer: float)
     mine, theirs = shapely.STRtree(others).query(lines, predicate="dwithin", distance=buffer)
     order = np.lexsort((theirs, mine))
     mine, theirs = mine[order], theirs[order]
-    starts = np.flatnonzero(np.diff(mine, prepend=-1))
-    for start, end in zip(starts, [*starts[1:], len(mine)], strict=True):
-        around = shapely.union_all(shapely.buffer(others[theirs[start:end]], buffer, quad_segs=_QUADRANT))
-        line = lines[mine[start]]
-        out[mine[start]] = min(shapely.length(shapely.intersection(line, around)), shapely.length(line))
+    for near in np.split(np.arange(len(mine)), np.flatnonzero(np.diff(mine)) + 1):
+        if not near.size:  # nothing lies near anything
+            break
+        around = shapely.union_all(shapely.buffer(others[theirs[near]], buffer, quad_segs=_QUADRANT))
+        line = lines[mine[near[0]]]
+        out[mine[near[0]]] = min(shapely.length(shapely.intersection(line, around)), shapely.length(line))
     return out
 
 
@@ -42,7 +43,7 @@ def line_scores(sums: FloatArray) -> dict[str, FloatArray]:
     return {
         "completeness": completeness,
         "correctness": correctness,
-        "f1": ratio(2 * completeness * correctness, completeness + correctness),
+        "f1": harmonic(completeness, correctness),
         # Heipke et al.: matched extraction / (extraction + unmatched reference)
         "quality": ratio(right, predicted + truth - found),
     }

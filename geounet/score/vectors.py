@@ -63,6 +63,9 @@ def read_pair(prediction: str | Path, truth: str | Path, *, kind: str = "auto") 
     places = {name: i for i, name in enumerate(names)}
     indices = [np.array([places[n] for n in column], np.intp) for column in columns]
     both = [_explode(s, i, dimension) for s, i in zip(shapes, indices, strict=True)]
+    for what, (parts, _) in zip(layers, both, strict=True):
+        if not len(parts):
+            raise ConfigError(f"{paths[what]} has only {KINDS[dimension]} of no size; expected some to compare")
     return VectorPair(
         kind=KINDS[dimension],
         truth=both[0][0],

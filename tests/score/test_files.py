@@ -208,6 +208,18 @@ def test_lines_in_other_formats_and_crs(write_features, tmp_path):
         assert scores.warnings == ()
 
 
+def test_what_has_nothing_in_common_scores_nothing(write_features, capfd):
+    away = [transform(s, lambda xy: xy + np.array([5000.0, 0])) for s in streets()]
+    scores = geounet.evaluate(write_features("p.geojson", away), write_features("t.geojson", streets()))
+    assert [scores[n] for n in ("completeness", "correctness", "f1", "quality", "apls")] == [0] * 5
+    boxes = [box(s, 2800000, s + 10, 2800010) for s in (300000, 300100)]
+    paths = [write_features(n, [b]) for n, b in zip(("a.geojson", "b.geojson"), boxes, strict=True)]
+    scores = geounet.evaluate(*paths)
+    assert (scores["mean_iou"], scores["mean_object_f1"]) == (0, 0)
+    assert run(["evaluate", *map(str, paths)]) == 0
+    assert "object IoU" in capfd.readouterr().out
+
+
 def test_polygons(write_features):
     def shapes(*corners):
         return [box(300000 + x, 2800000 + y, 300000 + x + 10, 2800000 + y + 10) for x, y in corners]
@@ -356,6 +368,8 @@ def test_refusals(write_labels, write_features, tmp_path, capfd):
         (true, true, "--kind", "label"): ["did you mean labels?"],
         (roads, roads, "--kind", "mask"): ["--kind mask is for rasters"],
         (roads, roads, "--kind", "polygons"): ["roads.geojson has no polygons"],
+        (roads, roads, "--classes", "street"): ["lines are compared as one network"],
+        (write_features("dot.geojson", [LineString([(300000, 2800000)] * 2)]), roads): ["lines of no size"],
         (roads, roads, "--buffer", "0"): ["--buffer 0"],
         (roads, roads, "--buffer", "nan"): ["--buffer nan"],
         (true, true, "--boundary", "0"): ["--boundary 0"],
