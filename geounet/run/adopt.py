@@ -18,7 +18,7 @@ def with_partition_of(journal: Journal, plan: Plan, options: InferOptions) -> Pl
     """The plan with the partition of the journal's parts; a new journal remembers the plan's.
 
     The partition does not change a pixel, so it is no part of the key; but parts of two partitions overlap.
-    Raises ConfigError where ``--block`` asks for another partition than finished parts have.
+    Raises ConfigError where ``--block`` asks for another partition than the parts of an unfinished run have.
     """
     file = journal.folder / "partition.json"
     stored = _read(file.read_text(encoding="utf-8")) if file.is_file() else None
@@ -27,7 +27,7 @@ def with_partition_of(journal: Journal, plan: Plan, options: InferOptions) -> Pl
     if stored is None or not journal.receipts:
         publish_text(file, json.dumps(dataclasses.asdict(plan.partition)))
         return plan
-    if options.block is not None and stored != plan.partition:
+    if options.block is not None and stored != plan.partition and not journal.is_finished:
         raise ConfigError(
             f"--block {options.block}: {len(journal.receipts)} blocks of {stored.block_width} × "
             f"{stored.block_height} are finished already; leave --block out to go on with them, or add "

@@ -26,6 +26,8 @@ class RunContext:
     """Seconds of wall time, by stage."""
     tiles: int = 0
     """Tiles that this run computed."""
+    pixels: int = 0
+    """Pixels of the blocks that this run computed."""
     resumed: int = 0
     """Blocks that an earlier run had finished."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,13 +27,19 @@ from geounet.io.stac import write_item
 from geounet.io.thumbnail import scene_thumbnail
 from geounet.run.context import RunContext
 from geounet.run.outputs import (
+    DESCRIPTION_FILES,
     DESCRIPTIONS,
+    RASTERS,
     VECTORS,
+    confidence_files,
+    description_key,
     label_file,
     raster_files,
+    raster_key,
     vector_files,
     vector_key,
 )
+from geounet.run.plan import Plan
 from geounet.run.result import Run, area_unit
 
 _NAMED_SOFTWARE = ("onnxruntime", "torch", "rasterio", "numpy", "dask", "shapely")
@@ -42,28 +48,29 @@ _NAMED_SOFTWARE = ("onnxruntime", "torch", "rasterio", "numpy", "dask", "shapely
 def describe_results(context: RunContext) -> Run:
     """Write ``item.json``, ``preview.png`` and ``report.html``; the run as its caller sees it."""
     plan, options, record = context.plan, context.options, context.record
+    rasters = record.finished(RASTERS, raster_key(plan, options), plan.output) or {}
     vectors = record.finished(VECTORS, vector_key(plan, options), plan.output) or {}
     warnings = (*plan.warnings, *vectors.get("warnings", ()))
     with open_spec(plan.scene) as scene:
         preview = _preview(context, scene)  # before the facts, which list it
-        facts = _facts(context, scene, vectors.get("area_by_class", {}), warnings)
+        areas = _class_areas(plan, rasters.get("pixels", {}), vectors.get("area_by_class", {}))
+        facts = _facts(context, scene, tuple(areas), warnings)
     write_item(plan.output / "item.json", facts)
     write_report(plan.output / "report.html", facts, preview=preview)
-    receipts = context.journal.receipts.values()
     described = {
         "files": sorted(_files(context)),
         "features": vectors.get("features", {}),
         "area_by_class": vectors.get("area_by_class", {}),
-        "tiles_skipped": sum(r.skipped for r in receipts),
-        "engine": next((r.engine for r in receipts), ""),
+        "tiles_skipped": rasters.get("tiles_skipped", 0),
+        "engine": rasters.get("engine", ""),
     }
-    names = ["item.json", "preview.png", "report.html"]
-    record.finish(DESCRIPTIONS, vector_key(plan, options), plan.output, names, described)
+    record.finish(DESCRIPTIONS, description_key(plan, options), plan.output, list(DESCRIPTION_FILES), described)
     return Run(
         scene=plan.scene_name,
         output=plan.output,
         paths={name: plan.output / name for name in described["files"]},
         pixels=plan.geobox.window.area,
+        pixels_computed=context.pixels,
         tiles=context.tiles,
         tiles_skipped=described["tiles_skipped"],
         features=described["features"],
@@ -76,9 +83,7 @@ def describe_results(context: RunContext) -> Run:
     )
 
 
-def _facts(
-    context: RunContext, scene: Scene, areas: dict[str, dict[str, float]], warnings: tuple[str, ...]
-) -> RunFacts:
+def _facts(context: RunContext, scene: Scene, areas: tuple[ClassArea, ...], warnings: tuple[str, ...]) -> RunFacts:
     plan = context.plan
     return RunFacts(
         scene=plan.scene_name,
@@ -91,7 +96,7 @@ def _facts(
         model=plan.package.spec,
         model_digest=plan.package.digest,
         outputs=tuple(_outputs(context)),
-        areas=tuple(_class_areas(context, areas)),
+        areas=areas,
         settings=_settings(context),
         warnings=warnings,
         software={"geounet": __version__, **{name: version(name) for name in _NAMED_SOFTWARE}},
@@ -111,14 +116,18 @@ def _settings(context: RunContext) -> dict[str, str]:
     }
 
 
-def _class_areas(context: RunContext, areas: dict[str, dict[str, float]]) -> Iterator[ClassArea]:
-    for number, head in enumerate(context.plan.package.spec.heads):
+def _class_areas(
+    plan: Plan, pixels: Mapping[str, Sequence[int]], areas: Mapping[str, Mapping[str, float]]
+) -> Iterator[ClassArea]:
+    """Of every class of every head the pixels (by head and value) and the area in m² (by head and name)."""
+    known = plan.native_geobox.crs is not None
+    for head in plan.package.spec.heads:
         for label in head.classes:
-            pixels = sum(r.pixels[number][label.value] for r in context.journal.receipts.values())
-            square_metres = areas.get(head.name, {}).get(label.name)
-            known = context.plan.native_geobox.crs is not None
             yield ClassArea(
-                head=head.name, value=label.value, pixels=pixels, square_metres=square_metres if known else None
+                head=head.name,
+                value=label.value,
+                pixels=pixels[head.name][label.value],
+                square_metres=areas.get(head.name, {}).get(label.name) if known else None,
             )
 
 
@@ -142,8 +151,8 @@ def _role(name: str) -> Literal["labels", "confidence", "polygons", "other"]:
 
 def _files(context: RunContext) -> list[str]:
     plan, options = context.plan, context.options
-    described = ["preview.png", "item.json", "report.html"]
-    return [*raster_files(plan, options), *vector_files(plan, options), *described]
+    rasters = [*raster_files(plan), *confidence_files(plan, options)]
+    return [*rasters, *vector_files(plan, options), *DESCRIPTION_FILES]
 
 
 def _preview(context: RunContext, scene: Scene) -> Path:

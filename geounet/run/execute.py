@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from geounet.errors import BlocksFailed, Interrupted, SceneError, WorkError
 from geounet.model.package import models
 from geounet.run.context import RunContext
+from geounet.run.outputs import parts_are_needed, why_again
 from geounet.run.plan import Plan, key_of
 from geounet.run.work import Receipt, Work
 from geounet.run.worker import prepare_runner
@@ -25,6 +26,9 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
     Raises BlocksFailed where some kept failing, Interrupted when told to stop.
     """
     plan, journal = context.plan, context.journal
+    if not parts_are_needed(plan, context.options, context.record):
+        context.resumed = len(plan.partition)
+        return
     missing = journal.missing(len(plan.partition))
     context.resumed = len(plan.partition) - len(missing)
     if not missing:
@@ -35,11 +39,14 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
     from geounet.run.cluster import connect
     from geounet.run.dispatch import run_blocks
 
+    if reason := why_again(plan, context.options, context.record):
+        context.progress.warn(reason)
     _start_progress(context, missing)
 
     def on_receipt(receipt: Receipt) -> None:
         journal.record(receipt)
         context.tiles += receipt.tiles
+        context.pixels += plan.partition[receipt.block].core.area
         context.progress.advance(receipt.skipped)
 
     with connect(workers=options.workers, scheduler=options.scheduler) as client:

@@ -20,6 +20,9 @@ from geounet.run.work import Receipt
 STATE = ".geounet"
 """Folder of a run's own files inside the results folder."""
 
+_JOURNAL = "journal.jsonl"
+_FINISHED = "finished"
+
 
 @contextmanager
 def hold(output: Path) -> Iterator[Path]:
@@ -54,14 +57,14 @@ class Journal:
 
         Raises ConfigError where another run's blocks would be lost.
         """
-        self.folder = state / key[:24]
+        self.folder = _folder_of(state, key)
         if not (fresh or overwrite):
             _refuse_to_lose_parts(state, but=self.folder)
         self.parts = self.folder / "parts"
         forget_parts(state, but=None if fresh else self.folder)
         self.parts.mkdir(parents=True, exist_ok=True)
         sweep(self.parts)
-        self._file = self.folder / "journal.jsonl"
+        self._file = self.folder / _JOURNAL
         self.receipts = {receipt.block: receipt for receipt in self._read()}
 
     def record(self, receipt: Receipt) -> None:
@@ -86,9 +89,10 @@ class Journal:
         self._file.unlink(missing_ok=True)
         self.receipts = {}
 
-    def remove(self) -> None:
-        """Forget the run and its parts."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run that made these parts was finished, and kept them for a run with other polygons."""
+        return (self.folder / _FINISHED).exists()
 
     def _is_whole(self, block: int) -> bool:
         receipt = self.receipts.get(block)
@@ -118,13 +122,28 @@ class Journal:
 
 
 def _refuse_to_lose_parts(state: Path, *, but: Path) -> None:
-    for journal in state.glob("*/journal.jsonl"):
+    for journal in state.glob(f"*/{_JOURNAL}"):
+        if (journal.parent / _FINISHED).exists():
+            continue  # its results are there, and were looked at by `refuse_to_overwrite`
         if journal.parent != but and (blocks := len(journal.read_bytes().splitlines())):
             raise ConfigError(
                 f"{state.parent} keeps {blocks} finished block{'s' * (blocks != 1)} of an interrupted run with "
                 "another scene, model or options; repeat that command to go on with it, or add --overwrite to "
                 "drop them"
             )
+
+
+def _folder_of(state: Path, key: str) -> Path:
+    return state / key[:24]
+
+
+def keep_parts(state: Path, key: str) -> None:
+    """Mark the parts of a finished run, if there are any, and remove those of all others."""
+    folder = _folder_of(state, key)
+    kept = (folder / _JOURNAL).is_file()
+    if kept:
+        (folder / _FINISHED).touch()
+    forget_parts(state, but=folder if kept else None)
 
 
 def forget_parts(state: Path, *, but: Path | None = None) -> None:

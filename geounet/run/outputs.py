@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from geounet import __version__
 from geounet.errors import ConfigError
 from geounet.io.vectors import SUFFIXES
 from geounet.model.spec import Head
-from geounet.run.journal import Record
+from geounet.run.journal import STATE, Record, forget_parts, keep_parts
 from geounet.run.options import InferOptions
 from geounet.run.plan import Plan, key_of
 from geounet.run.result import Run, area_unit
 
-RASTERS, VECTORS, DESCRIPTIONS = "rasters", "vectors", "descriptions"
+RASTERS, CONFIDENCES, VECTORS, DESCRIPTIONS = "rasters", "confidences", "vectors", "descriptions"
 """Stages, as the record names them."""
 
 DESCRIPTION_FILES = ("item.json", "preview.png", "report.html")
@@ -27,13 +29,19 @@ def confidence_file(head: Head) -> str:
     return f"{head.name}_confidence.tif"
 
 
-def raster_files(plan: Plan, options: InferOptions) -> list[str]:
-    """Rasters that the run leaves, with their sidecars."""
-    files = []
-    for head in plan.package.spec.heads:
-        files += [label_file(head), f"{label_file(head)}.aux.xml", f"{head.name}.qml"]
-        files += [confidence_file(head)] if options.confidence else []
-    return files
+def raster_files(plan: Plan) -> list[str]:
+    """Label rasters that the run leaves, with their sidecars."""
+    labels = [label_file(head) for head in plan.package.spec.heads]
+    return [
+        *labels,
+        *(f"{name}.aux.xml" for name in labels),
+        *(f"{head.name}.qml" for head in plan.package.spec.heads),
+    ]
+
+
+def confidence_files(plan: Plan, options: InferOptions) -> list[str]:
+    """Confidence rasters that the run leaves."""
+    return [confidence_file(head) for head in plan.package.spec.heads if options.confidence]
 
 
 def vector_files(plan: Plan, options: InferOptions) -> list[str]:
@@ -42,8 +50,8 @@ def vector_files(plan: Plan, options: InferOptions) -> list[str]:
 
 
 def raster_key(plan: Plan, options: InferOptions) -> str:
-    """Names the content and the set of the rasters."""
-    return key_of(rasters=plan.raster_key, aoi=_content(plan, options), confidence=options.confidence)
+    """Names the content of the rasters, labels and confidences alike."""
+    return key_of(rasters=plan.raster_key, aoi=_content(plan, options))
 
 
 def journal_key(plan: Plan, options: InferOptions) -> str:
@@ -67,6 +75,11 @@ def vector_key(plan: Plan, options: InferOptions) -> str:
     )
 
 
+def description_key(plan: Plan, options: InferOptions) -> str:
+    """Names what the descriptions tell of: the vectors, and which files there are."""
+    return key_of(vectors=vector_key(plan, options), confidence=options.confidence)
+
+
 def _content(plan: Plan, options: InferOptions) -> str | None:
     """Names the area of interest."""
     if options.aoi is None:
@@ -78,9 +91,7 @@ def _content(plan: Plan, options: InferOptions) -> str | None:
 
 def finished_run(plan: Plan, options: InferOptions, record: Record) -> Run | None:
     """The run that left everything that is asked for, where there was one and its files are untouched."""
-    keys = {RASTERS: raster_key(plan, options), VECTORS: vector_key(plan, options)}
-    keys[DESCRIPTIONS] = keys[VECTORS]
-    facts = {stage: record.finished(stage, key, plan.output) for stage, key in keys.items()}
+    facts = {stage: record.finished(stage, key, plan.output) for stage, key, _ in stages(plan, options)}
     described = facts[DESCRIPTIONS]
     if described is None or any(found is None for found in facts.values()):
         return None
@@ -109,7 +120,7 @@ def refuse_to_overwrite(plan: Plan, options: InferOptions, record: Record) -> No
         return
     in_the_way = [
         name
-        for stage, key, files in _stages(plan, options)
+        for stage, key, files in stages(plan, options)
         for name in record.conflicts(stage, key, plan.output, files)
     ]
     if in_the_way:
@@ -121,14 +132,47 @@ def refuse_to_overwrite(plan: Plan, options: InferOptions, record: Record) -> No
 
 def claim_outputs(plan: Plan, options: InferOptions, record: Record) -> None:
     """Remember that the run's files are its own, before the first of them is written."""
-    for stage, key, files in _stages(plan, options):
+    for stage, key, files in stages(plan, options):
         record.claim(stage, key, files, fresh=options.fresh)
+    if options.fresh and not options.confidence:  # those of an earlier run are as old as its labels
+        record.claim(CONFIDENCES, raster_key(plan, options), [], fresh=True)
 
 
-def _stages(plan: Plan, options: InferOptions) -> list[tuple[str, str, list[str]]]:
-    """Every stage with its key and the files that it leaves."""
+def parts_are_needed(plan: Plan, options: InferOptions, record: Record) -> bool:
+    """Whether anything that is still to be made needs the parts: rasters do, and vectors for the confidences."""
+    there = {
+        stage for stage, key, _ in stages(plan, options) if record.finished(stage, key, plan.output) is not None
+    }
+    if RASTERS not in there or (options.confidence and CONFIDENCES not in there):
+        return True
+    confidences = record.finished(CONFIDENCES, raster_key(plan, options), plan.output)
+    return VECTORS not in there and confidences is None
+
+
+def why_again(plan: Plan, options: InferOptions, record: Record) -> str:
+    """Why the network must run although the label rasters are there; empty where they are not."""
+    if options.fresh or record.finished(RASTERS, raster_key(plan, options), plan.output) is None:
+        return ""
+    return (
+        f"the label rasters are there, but not the confidences of the run that made them ({STATE} in the results "
+        "folder): they are computed again; --confidence would keep them as rasters"
+    )
+
+
+def settle_parts(state: Path, plan: Plan, options: InferOptions, record: Record) -> None:
+    """The run is finished: its parts stay for a run with other polygons, unless the confidences are rasters too."""
+    if record.finished(CONFIDENCES, raster_key(plan, options), plan.output) is None:
+        keep_parts(state, journal_key(plan, options))
+    else:
+        forget_parts(state)
+
+
+def stages(plan: Plan, options: InferOptions) -> list[tuple[str, str, list[str]]]:
+    """Every stage that was asked for, with its key and the files that it leaves."""
+    rasters = raster_key(plan, options)
     return [
-        (RASTERS, raster_key(plan, options), raster_files(plan, options)),
+        (RASTERS, rasters, raster_files(plan)),
+        *([(CONFIDENCES, rasters, confidence_files(plan, options))] if options.confidence else []),
         (VECTORS, vector_key(plan, options), vector_files(plan, options)),
-        (DESCRIPTIONS, vector_key(plan, options), list(DESCRIPTION_FILES)),
+        (DESCRIPTIONS, description_key(plan, options), list(DESCRIPTION_FILES)),
     ]

@@ -11,9 +11,15 @@ from geounet.model.package import load_model
 from geounet.run.adopt import with_partition_of
 from geounet.run.context import RunContext
 from geounet.run.execute import compute_blocks, interruptible
-from geounet.run.journal import Journal, Record, forget_parts, hold
+from geounet.run.journal import Journal, Record, hold
 from geounet.run.options import InferOptions
-from geounet.run.outputs import claim_outputs, finished_run, journal_key, refuse_to_overwrite
+from geounet.run.outputs import (
+    claim_outputs,
+    finished_run,
+    journal_key,
+    refuse_to_overwrite,
+    settle_parts,
+)
 from geounet.run.plan import Plan, make_plan, open_for, results_folder
 from geounet.run.progress import Progress
 from geounet.run.result import Run
@@ -42,7 +48,7 @@ def infer_scene(
     with hold(plan.output) as state:
         record = Record(state)
         if not options.fresh and (run := finished_run(plan, options, record)) is not None:
-            forget_parts(state)
+            settle_parts(state, plan, options, record)
             return run
         refuse_to_overwrite(plan, options, record)
         journal = Journal(state, journal_key(plan, options), fresh=options.fresh, overwrite=options.overwrite)
@@ -71,7 +77,7 @@ def work_through(context: RunContext) -> Run:
             vectorize_labels(context)
         with context.timed("describe"):
             run = describe_results(context)
-    context.journal.remove()
+    settle_parts(context.journal.folder.parent, context.plan, context.options, context.record)
     return run
 
 

@@ -26,7 +26,7 @@ class Run:
     pixels: int
     """Pixels of the scene as the network saw it."""
     tiles: int
-    """Tiles computed now; 0 where everything was there already."""
+    """Tiles computed now; 0 where an earlier run had computed them all."""
     tiles_skipped: int
     """Tiles without a valid pixel."""
     features: Mapping[str, int]
@@ -39,6 +39,8 @@ class Run:
     """``m²``, or ``px`` where the scene has no CRS."""
     engine: str = ""
     warnings: tuple[str, ...] = ()
+    pixels_computed: int = 0
+    """Pixels of ``pixels`` that this run computed; the others an earlier one had."""
     resumed: int = 0
     """Blocks that an earlier run had finished."""
     reused: bool = field(default=False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from packages import hashes
@@ -14,6 +15,7 @@ from processes import Case, start
 
 import geounet
 from geounet.errors import BusyError, ConfigError, Interrupted
+from geounet.run import pipeline
 from geounet.run.journal import Journal, Record, hold
 from geounet.run.work import Receipt
 
@@ -71,7 +73,6 @@ def test_kill_9_in_the_middle_of_the_blocks(case: Case, tmp_path: Path) -> None:
     run = infer(case, tmp_path)
     assert run.resumed == finished
     assert hashes(tmp_path) == case.undisturbed
-    assert [p.name for p in (tmp_path / ".geounet").iterdir() if p.is_dir()] == []  # parts are gone
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -117,11 +118,12 @@ def test_stopped_between_the_files_of_a_stage(case: Case, tmp_path: Path, stage:
 
 def test_stopped_before_the_journal_is_cleared(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "remove", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(pipeline, "settle_parts", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(Interrupted):
-            infer(case, tmp_path, block=100)
-    assert infer(case, tmp_path, block=100).reused
-    assert not [p for p in (tmp_path / ".geounet").iterdir() if p.is_dir()]
+            infer(case, tmp_path, block=100, confidence=True)
+    assert kept_parts(tmp_path)
+    assert infer(case, tmp_path, block=100, confidence=True).reused
+    assert not kept_parts(tmp_path)
 
 
 # --- damage ---------------------------------------------------------------------------------------------------
@@ -242,6 +244,88 @@ def _write_area(path: Path) -> Path:
         f'[{{"type": "Feature", "properties": {{}}, "geometry": {{"type": "Polygon", "coordinates": [{ring}]}}}}]}}'
     )
     return path
+
+
+# --- other polygons from the same rasters -------------------------------------------------------------------------
+
+
+def kept_parts(output: Path) -> list[Path]:
+    return list((output / ".geounet").glob("*/parts/*.tif"))
+
+
+def told(folder: Path) -> dict[str, bytes]:
+    """What a run left of everything but pictures."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file() and p.suffix != ".png"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"min_area": 3.0}),
+        ({}, {"simplify": 1.0, "formats": "gpkg,geojson"}),
+        ({}, {"confidence": True}),
+        ({"confidence": True}, {"confidence": True, "min_area": 3.0}),
+        ({"confidence": True}, {"min_area": 3.0}),
+        ({"min_area": 3.0, "gsd": 0.7}, {"gsd": 0.7}),
+    ],
+)
+def test_other_polygons_take_no_network(
+    case: Case, tmp_path: Path, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """And leave what a run from the beginning leaves, descriptions too."""
+    infer(case, tmp_path / "out", block=100, **before)
+    assert bool(kept_parts(tmp_path / "out")) != ("confidence" in before)
+    run = infer(case, tmp_path / "out", block=48, overwrite=True, **after)  # the parts' own blocks are taken
+    assert (run.tiles, run.pixels_computed, run.reused) == (0, 0, False)
+    assert run.resumed > 0
+    fresh = infer(case, tmp_path / "fresh", block=100, **after)
+    assert fresh.tiles > 0
+    assert fresh.pixels_computed == fresh.pixels
+    left = told(tmp_path / "out")
+    if "confidence" not in after:
+        left = {name: content for name, content in left.items() if not name.endswith("_confidence.tif")}
+    for name, content in told(tmp_path / "fresh").items():
+        if not name.endswith(".gpkg"):  # holds the time of its making
+            assert left[name] == content, name
+    assert set(left) == set(told(tmp_path / "fresh"))
+    assert (run.features, run.area_by_class) == (fresh.features, fresh.area_by_class)
+    assert run.tiles_skipped == fresh.tiles_skipped
+
+
+def test_lost_parts_of_a_finished_run_are_computed_again_and_said(case: Case, tmp_path: Path) -> None:
+    class Heard(geounet.Progress):
+        said: ClassVar[list[str]] = []
+
+        def warn(self, message: str) -> None:
+            self.said.append(message)
+
+    infer(case, tmp_path, block=100)
+    shutil.rmtree(journal_file(tmp_path).parent)
+    run = infer(case, tmp_path, block=100, overwrite=True, min_area=3.0, progress=Heard())
+    assert run.tiles > 0
+    assert [text for text in Heard.said if "computed again" in text]
+    infer(case, tmp_path / "fresh", block=100, min_area=3.0)
+    assert hashes(tmp_path) == hashes(tmp_path / "fresh")
+
+
+def test_kept_parts_are_in_nobodys_way(case: Case, tmp_path: Path) -> None:
+    """Whoever has thrown the results away is not told to keep the blocks behind them."""
+    infer(case, tmp_path, block=100)
+    for file in [p for p in tmp_path.iterdir() if p.is_file()]:
+        file.unlink()
+    infer(case, tmp_path, block=100, overlap=8)
+    infer(case, tmp_path / "fresh", block=100, overlap=8)
+    assert hashes(tmp_path) == hashes(tmp_path / "fresh")
+    assert len({p.parent for p in kept_parts(tmp_path)}) == 1
+
+
+def test_fresh_takes_nothing_of_the_run_before(case: Case, tmp_path: Path) -> None:
+    infer(case, tmp_path, block=100, confidence=True)
+    stale = tmp_path / "landuse_confidence.tif"
+    run = infer(case, tmp_path, block=100, fresh=True, overwrite=True)
+    assert run.tiles > 0
+    assert stale.exists()
+    assert kept_parts(tmp_path)  # and not the old raster: what comes next builds on what was computed now
 
 
 # --- the partition of a resumed run -----------------------------------------------------------------------------
