@@ -17,6 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geounet.errors import SceneError
 from geounet.io.access import EXPECTED, Source, one_line, sniff_driver
+from geounet.io.libtiff import silent_libtiff
 from geounet.io.remote import REMOTE_OPTIONS
 
 CACHE_BYTES = 256 * 2**20
@@ -49,7 +50,7 @@ def limit_cache() -> None:
 @contextmanager
 def gdal_env(*, remote: bool) -> Iterator[None]:
     """GDAL's options for one open or one read; its chatter goes to the ``rasterio`` logger only."""
-    with rasterio.Env(**(LOCAL_OPTIONS | (REMOTE_OPTIONS if remote else {}))):
+    with silent_libtiff(), rasterio.Env(**(LOCAL_OPTIONS | (REMOTE_OPTIONS if remote else {}))):
         yield
 
 

@@ -16,6 +16,7 @@ from rasterio.windows import Window as RioWindow
 
 from geounet.errors import WorkError
 from geounet.io.gdal import limit_cache
+from geounet.io.libtiff import silent_libtiff
 from geounet.io.mosaic import BLOCK
 from geounet.io.overviews import Halve, Labels, level_shapes
 from geounet.io.whole import CheckedRows
@@ -34,7 +35,7 @@ _OPTIONS = {
 def gdal() -> Iterator[None]:
     """GDAL as we want it: small cache, no sidecar of its own, no look around; its errors as ours."""
     limit_cache()
-    with rasterio.Env(**_OPTIONS):
+    with silent_libtiff(), rasterio.Env(**_OPTIONS):
         try:
             yield
         except (rasterio.errors.RasterioError, CPLE_BaseError, SystemError) as error:
