@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from geounet.errors import WorkError
 from geounet.model.spec import Head, ModelSpec
 
 RowSink = Callable[[int, NDArray[np.uint8]], None]
@@ -134,6 +135,7 @@ def _decide_head(
     """Fill one head's ``labels`` and ``confidence`` from its probabilities ``p`` ``(channels, rows, width)``.
 
     By arithmetic, not by masks: where labels are restless, numpy takes 40 times as long to follow a mask.
+    Raises WorkError where a probability is not a number.
     """
     if head.kind == "mask":
         np.greater_equal(p[0], np.float32(head.threshold - THRESHOLD_SLACK), out=labels.view(np.bool_))
@@ -145,7 +147,18 @@ def _decide_head(
             better = (p[value] > best).view(np.uint8)
             np.maximum(labels, better * np.uint8(value), out=labels)
             np.maximum(best, p[value], out=best)
+    if not np.isfinite(best.max()):  # of NaN, the maximum is NaN
+        raise WorkError(_unreal(best, head))
     best *= np.float32(CONFIDENCE_SCALE)
     np.rint(best, out=best)
     np.clip(best, 0, CONFIDENCE_SCALE, out=best)
     confidence[:] = best
+
+
+def _unreal(best: NDArray[np.float32], head: Head) -> str:
+    count = np.count_nonzero(~np.isfinite(best))
+    return (
+        f"the network's output for head {head.name!r} is not a number at {count:,} of {best.size:,} pixels; likely "
+        "causes: pixel values far outside the range that the model was made for (see --bands, --nodata and the "
+        "scene's data type), half precision that overflows (--precision fp32), or damaged weights"
+    )

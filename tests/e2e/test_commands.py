@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from packages import hashes, write_scene
+from packages import constant, hashes, load, save, write_scene
 
 from geounet.cli.main import COMMANDS
 
@@ -336,3 +336,11 @@ def test_a_scene_without_a_valid_pixel(infer, tmp_path):
     assert ending.code == 0
     assert ending.events[-1]["features"] == {"landuse": 0, "road": 0}
     assert json.loads((tmp_path / "void_geounet/landuse.geojson").read_text())["features"] == []
+
+
+def test_a_network_that_gives_no_numbers_is_one_line(geounet, world, tmp_path):
+    spec = load(world.model).spec
+    model = save(tmp_path / "nan", constant(spec, [0, float("nan"), 0, 0]), spec)
+    ending = geounet("infer", world.scene, "-m", model, "-o", tmp_path / "out", "-q", "--block", "96")
+    ending.refused("blocks of scene failed", "columns 0 to 96", "head 'landuse' is not a number", code=1)
+    assert not list((tmp_path / "out").glob("*.tif"))
