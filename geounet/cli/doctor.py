@@ -13,6 +13,7 @@ import click
 
 from geounet import __version__
 from geounet.cli import show
+from geounet.cli.options import output_options
 
 _LIBRARIES = (
     "numpy", "rasterio", "shapely", "pyproj", "pyogrio", "geopandas", "dask", "distributed", "onnxruntime", "torch",
@@ -23,17 +24,17 @@ _WRITTEN = ("COG", "GTiff")
 
 
 @click.command(short_help="Check versions, devices, drivers; say what is missing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def doctor(as_json: bool) -> int:
+@output_options
+def doctor(as_json: bool, quiet: bool) -> int:
     """Say which versions, devices and GDAL drivers there are, and what is missing. Exit code 1 if something is."""
     missing = 0
     for name, value, good in _checks():
         missing += not good
         if as_json:
             show.json_line("check", name=name, value=value, good=good)
-        else:
+        elif not quiet:
             click.echo(f"  {'ok ' if good else '-- '} {name:<28} {value}")
-    if not as_json:
+    if not (as_json or quiet):
         click.echo("everything is there" if not missing else f"{missing} things are missing")
     return 1 if missing else 0
 

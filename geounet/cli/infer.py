@@ -31,18 +31,18 @@ def infer(scenes: tuple[str, ...], config: str | None, dry_run: bool, **given: A
     """
     from geounet.config import build_options, load_config
 
-    as_json, quiet, verbose = (given.pop(name) for name in ("as_json", "quiet", "verbose"))
+    as_json, quiet = given.pop("as_json"), given.pop("quiet")
     options = build_options(load_config(config) if config else {}, given)
     groups = scene_groups(scenes, options)
     if dry_run:
         from geounet.cli.plan import show_plans
 
-        return show_plans(groups, options, as_json=as_json, quiet=quiet, verbose=verbose)
+        return show_plans(groups, options, as_json=as_json, quiet=quiet)
 
     def one(paths: Sequence[str]) -> None:
         _infer_one(paths, options, several=len(groups) > 1, as_json=as_json, quiet=quiet)
 
-    return each_scene(groups, one, as_json=as_json, verbose=verbose)
+    return each_scene(groups, one, as_json=as_json)
 
 
 def _infer_one(paths: Sequence[str], options: Any, *, several: bool, as_json: bool, quiet: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from geounet.cli import show
+from geounet.cli.options import output_options
 
 
 @click.command(short_help="Say what geounet sees in a scene or a model.")
@@ -17,16 +18,16 @@ from geounet.cli import show
 @click.option("--nodata", type=float, metavar="VALUE", help="Pixel value that means: no data.")
 @click.option("--allow-remote", is_flag=True, help="Let a scene be read over HTTP or S3.")
 @click.option("--allow-pickle", is_flag=True, help="Let model weights be a pickle.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info(target: str, allow_pickle: bool, as_json: bool, **given: Any) -> int:
+@output_options
+def info(target: str, allow_pickle: bool, as_json: bool, quiet: bool, **given: Any) -> int:
     """Say what geounet sees in a file: size, bands, nodata, CRS, resolution and warnings; or a model's card.
 
     TARGET is a raster (or a folder of a Sentinel-2 or Landsat product), the name of a model that comes with
     geounet (geounet models list), a model folder, or an .onnx file.
     """
     if is_model(target):
-        return show_model(target, allow_pickle=allow_pickle, as_json=as_json)
-    return _show_scene(target, as_json=as_json, **given)
+        return show_model(target, allow_pickle=allow_pickle, as_json=as_json, quiet=quiet)
+    return _show_scene(target, as_json=as_json, quiet=quiet, **given)
 
 
 def is_model(target: str) -> bool:
@@ -40,15 +41,20 @@ def is_model(target: str) -> bool:
     return path.suffix == ".onnx" or (path.is_dir() and any((path / card).is_file() for card in cards))
 
 
-def _show_scene(target: str, *, bands: str | None, nodata: float | None, allow_remote: bool, as_json: bool) -> int:
+def _show_scene(target: str, *, as_json: bool, quiet: bool, **given: Any) -> int:
     from geounet.io.describe import describe
     from geounet.io.scene import open_scene
 
-    with open_scene(target, bands=bands, nodata=nodata, allow_remote=allow_remote) as scene:
+    with open_scene(target, **given) as scene:
         seen = describe(scene)
     if as_json:
         show.json_line("scene", **asdict(seen))
-        return 0
+    elif not quiet:
+        _tell_scene(seen)
+    return 0
+
+
+def _tell_scene(seen: Any) -> None:
     unit = "" if seen.crs is None else " CRS units"
     ground = "" if seen.gsd is None else f" ({seen.gsd:.4g} m on the ground)"
     click.echo(f"{seen.name}: {seen.width} × {seen.height} px, {seen.driver}, {seen.dtype}")
@@ -66,18 +72,22 @@ def _show_scene(target: str, *, bands: str | None, nodata: float | None, allow_r
     )
     for warning in seen.warnings:
         click.echo(f"warning: {warning}", err=True)
-    return 0
 
 
-def show_model(target: str, *, allow_pickle: bool, as_json: bool) -> int:
+def show_model(target: str, *, allow_pickle: bool, as_json: bool, quiet: bool) -> int:
     """Print a model's card."""
     from geounet.model.package import load_model
 
     package = load_model(target, allow_pickle=allow_pickle)
-    spec = package.spec
     if as_json:
-        show.json_line("model", digest=package.digest, **asdict(spec))
-        return 0
+        show.json_line("model", digest=package.digest, **asdict(package.spec))
+    elif not quiet:
+        _tell_model(package)
+    return 0
+
+
+def _tell_model(package: Any) -> None:
+    spec = package.spec
     click.echo(f"{spec.name} {spec.version}: {spec.description}")
     graph = " + ONNX graph" if package.graph is not None and package.weights is not None else ""
     show.table(
@@ -97,7 +107,6 @@ def show_model(target: str, *, allow_pickle: bool, as_json: bool) -> int:
     show.table(
         [(name.replace("_", " "), _told(value)) for name, value in spec.provenance.items() if name != "config"]
     )
-    return 0
 
 
 def _told(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from geounet.cli import show
+from geounet.cli.options import output_options
 
 
 @click.group(short_help="List, show or export models.")
@@ -13,8 +14,8 @@ def models() -> None:
 
 
 @models.command("list", short_help="Models that come with geounet.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def list_models(as_json: bool) -> int:
+@output_options
+def list_models(as_json: bool, quiet: bool) -> int:
     """Name every model that comes with geounet, with its heads and resolution."""
     from geounet.model.package import load_model
     from geounet.model.package import models as names
@@ -24,7 +25,7 @@ def list_models(as_json: bool) -> int:
         heads = "; ".join(f"{h.name}: {', '.join(c.name for c in h.classes)}" for h in spec.heads)
         if as_json:
             show.json_line("model", name=name, version=spec.version, description=spec.description, gsd=spec.gsd)
-        else:
+        elif not quiet:
             click.echo(f"{name} {spec.version}  {spec.description}")
             click.echo(f"  {heads}")
     return 0
@@ -33,12 +34,12 @@ def list_models(as_json: bool) -> int:
 @models.command("show", short_help="A model's card.")
 @click.argument("model", metavar="NAME|FOLDER|FILE.onnx")
 @click.option("--allow-pickle", is_flag=True, help="Let the weights be a pickle.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show_one(model: str, allow_pickle: bool, as_json: bool) -> int:
+@output_options
+def show_one(model: str, allow_pickle: bool, as_json: bool, quiet: bool) -> int:
     """Print a model's card: bands, heads, classes, resolution, licence, training, scores."""
     from geounet.cli.info import show_model
 
-    return show_model(model, allow_pickle=allow_pickle, as_json=as_json)
+    return show_model(model, allow_pickle=allow_pickle, as_json=as_json, quiet=quiet)
 
 
 @models.command("export", short_help="Save a model as a package folder with an ONNX graph.")
@@ -47,7 +48,10 @@ def show_one(model: str, allow_pickle: bool, as_json: bool) -> int:
 @click.option("--half", is_flag=True, help="Store convolution weights as float16: half the size.")
 @click.option("--allow-pickle", is_flag=True, help="Let the weights be a pickle.")
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it is there.")
-def export(model: str, output: str, half: bool, allow_pickle: bool, overwrite: bool) -> int:
+@output_options
+def export(
+    model: str, output: str, *, half: bool, allow_pickle: bool, overwrite: bool, as_json: bool, quiet: bool
+) -> int:
     """Save a model as a geounet package with an ONNX graph, which is the fastest on a CPU.
 
     Takes a model of geounet's or a folder of segmentation-models-pytorch's save_pretrained (with geounet.yaml).
@@ -61,5 +65,10 @@ def export(model: str, output: str, half: bool, allow_pickle: bool, overwrite: b
     arrays = state_arrays(network, half=half)
     graph = export_graph(network, package.spec, serialize(arrays))
     saved = save_package(output, package.spec, arrays, graph=graph, overwrite=overwrite)
-    click.echo(f"{saved.spec.name} {saved.spec.version} in {output}, digest {saved.digest}")
+    if as_json:
+        show.json_line(
+            "done", package=output, name=saved.spec.name, version=saved.spec.version, digest=saved.digest
+        )
+    elif not quiet:
+        click.echo(f"{saved.spec.name} {saved.spec.version} in {output}, digest {saved.digest}")
     return 0

@@ -9,6 +9,8 @@ import click
 
 Decorated = Callable[..., Any]
 
+_VERBOSE = "geounet.verbose"
+
 _RUN_OPTIONS = [
     click.option("--model", "-m", metavar="NAME|FOLDER|FILE.onnx", help="Model to run [default: landuse-roads]."),
     click.option(
@@ -54,12 +56,27 @@ def run_options(command: Decorated) -> Decorated:
     return command
 
 
+_OUTPUT_OPTIONS = [
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line."),
+    click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
+    click.option(
+        "--verbose", "-v", is_flag=True, expose_value=False, callback=lambda context, _, on: _remember(context, on),
+        help="Show tracebacks of unexpected errors.",
+    ),
+]  # fmt: skip
+
+
+def _remember(context: click.Context, on: bool) -> None:
+    context.meta[_VERBOSE] = on
+
+
+def is_verbose() -> bool:
+    """Whether the command that runs was given ``-v``."""
+    return bool(click.get_current_context().meta.get(_VERBOSE))
+
+
 def output_options(command: Decorated) -> Decorated:
-    """``--json``, ``-q`` and ``-v``."""
-    for option in (
-        click.option("--verbose", "-v", is_flag=True, help="Show tracebacks of unexpected errors."),
-        click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line."),
-    ):
+    """``--json``, ``-q`` and ``-v``, which every command has; it takes ``as_json`` and ``quiet``."""
+    for option in reversed(_OUTPUT_OPTIONS):
         command = option(command)
     return command

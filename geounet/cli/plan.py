@@ -23,13 +23,13 @@ def plan(scenes: tuple[str, ...], config: str | None, **given: Any) -> int:
     """
     from geounet.config import build_options, load_config
 
-    as_json, quiet, verbose = (given.pop(name) for name in ("as_json", "quiet", "verbose"))
+    as_json, quiet = given.pop("as_json"), given.pop("quiet")
     options = build_options(load_config(config) if config else {}, given)
     groups = scene_groups(scenes, options)
-    return show_plans(groups, options, as_json=as_json, quiet=quiet, verbose=verbose)
+    return show_plans(groups, options, as_json=as_json, quiet=quiet)
 
 
-def show_plans(groups: Sequence[Group], options: Any, *, as_json: bool, quiet: bool, verbose: bool) -> int:
+def show_plans(groups: Sequence[Group], options: Any, *, as_json: bool, quiet: bool) -> int:
     """Print a plan for every scene; quiet: only find out whether it can work."""
     from geounet.run.forecast import forecast
     from geounet.run.pipeline import plan_scene
@@ -39,7 +39,7 @@ def show_plans(groups: Sequence[Group], options: Any, *, as_json: bool, quiet: b
         if not quiet:
             _show(laid_out, forecast(laid_out), as_json=as_json)
 
-    return each_scene(groups, one, as_json=as_json, verbose=verbose)
+    return each_scene(groups, one, as_json=as_json)
 
 
 def _show(plan: Any, measured: Any, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from geounet.cli import show
+from geounet.cli.options import output_options
 
 
 @click.command(short_help="Write a synthetic sample scene with its truth.")
@@ -12,9 +13,8 @@ from geounet.cli import show
 @click.option("--size", type=int, default=4096, show_default=True, metavar="PX", help="Width and height.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed is another town.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
-@click.option("--verbose", "-v", is_flag=True, expose_value=False, help="Show tracebacks of unexpected errors.")
-def sample(output: str, size: int, seed: int, overwrite: bool, quiet: bool) -> int:
+@output_options
+def sample(output: str, *, size: int, seed: int, overwrite: bool, as_json: bool, quiet: bool) -> int:
     """Write a synthetic town at 0.5 m per pixel, and beside it the truth of every pixel.
 
     The scene is not a photograph: it is drawn by geounet so that results can be compared with what is really
@@ -23,7 +23,7 @@ def sample(output: str, size: int, seed: int, overwrite: bool, quiet: bool) -> i
     from geounet.cli.progress import BarProgress, choose_progress
     from geounet.sample import write_sample
 
-    progress = choose_progress(as_json=False, quiet=quiet)
+    progress = choose_progress(as_json=as_json, quiet=quiet)
     done = 0
 
     def on_strips(strips: int, total: int) -> None:
@@ -39,7 +39,9 @@ def sample(output: str, size: int, seed: int, overwrite: bool, quiet: bool) -> i
     finally:
         if isinstance(progress, BarProgress):
             progress.close()
-    if not quiet:
+    if as_json:
+        show.json_line("done", size=size, seed=seed, **vars(paths))
+    elif not quiet:
         click.echo(f"a synthetic town of {size} × {size} px (seed {seed}), 0.5 m per pixel")
         show.table(
             [

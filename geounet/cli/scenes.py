@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geounet.cli.main import tell_error
+from geounet.cli.options import is_verbose
 from geounet.errors import ConfigError, Interrupted, RequestError
 
 Group = Sequence[str]
@@ -17,10 +18,12 @@ def scene_groups(scenes: Sequence[str], options: Any) -> list[Group]:
 
     Raises ConfigError where two scenes would write into one folder.
     """
+    from geounet.run.plan import folder_of
+
     groups: list[Group] = [list(scenes)] if options.stack else [[scene] for scene in scenes]
     seen: dict[Path, str] = {}
     for first, *_ in groups if len(groups) > 1 else []:
-        folder = _results_folder(first, options)
+        folder = folder_of(first, options.output, several=True).resolve()
         if folder in seen:
             raise ConfigError(
                 f"{seen[folder]} and {first} would both write to {folder}; run them one by one, each with its own "
@@ -30,17 +33,7 @@ def scene_groups(scenes: Sequence[str], options: Any) -> list[Group]:
     return groups
 
 
-def _results_folder(scene: str, options: Any) -> Path:
-    """Where a scene's results go, as far as its name tells; the pipeline has the same rule."""
-    from geounet.io.access import safe_stem
-
-    stem = safe_stem(scene)
-    if options.output is not None:
-        return Path(options.output) / stem
-    return Path(scene).absolute().parent / f"{stem}_geounet"
-
-
-def each_scene(groups: Sequence[Group], work: Callable[[Group], None], *, as_json: bool, verbose: bool) -> int:
+def each_scene(groups: Sequence[Group], work: Callable[[Group], None], *, as_json: bool) -> int:
     """Do ``work`` for every scene; the exit code.
 
     With one scene its error passes through. With several it is told and the next scene begins; then 2 says that
@@ -57,6 +50,6 @@ def each_scene(groups: Sequence[Group], work: Callable[[Group], None], *, as_jso
         except (Interrupted, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001  a bug that one scene brings to light is told, too
-            codes.append(tell_error(error, scene=group[0], as_json=as_json, verbose=verbose))
+            codes.append(tell_error(error, scene=group[0], as_json=as_json, verbose=is_verbose()))
     refused = RequestError.exit_code
     return refused if all(code == refused for code in codes) else int(any(codes))

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from geounet.cli import show
+from geounet.cli.options import output_options
 
 
 @click.command(short_help="Train a model package from scenes and labels.")
@@ -15,9 +16,7 @@ from geounet.cli import show
 @click.option("--device", metavar="cpu|cuda|cuda:N", help="Where to train [default: the first GPU, else the CPU].")
 @click.option("--threads", type=int, metavar="N", help="Threads of the network's kernels [default: all cores].")
 @click.option("--fresh", is_flag=True, help="Forget the checkpoints of an earlier training.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
-@click.option("--verbose", "-v", is_flag=True, expose_value=False, help="Show tracebacks of unexpected errors.")
+@output_options
 def train(config: str, as_json: bool, quiet: bool, **given: Any) -> int:
     """Train what CONFIG.yaml describes and leave a model package that geounet infer runs.
 
@@ -38,7 +37,7 @@ def train(config: str, as_json: bool, quiet: bool, **given: Any) -> int:
     def warn(text: str) -> None:
         if as_json:
             show.json_line("warning", message=text)
-        else:
+        elif not quiet:
             click.echo(f"warning: {text}", err=True)
 
     folder = train(config, progress=tell, warn=warn, **given)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from geounet.cli import show
+from geounet.cli.options import output_options
 
 
 @click.command(short_help="Turn a categorical raster into polygons.")
@@ -18,9 +19,7 @@ from geounet.cli import show
 @click.option("--simplify", type=float, default=0.0, metavar="METRES", help="Simplify; no gaps, no overlaps.")
 @click.option("--aoi", metavar="FILE", help="Polygons of a vector file: keep only what lies inside.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
-@click.option("--verbose", "-v", is_flag=True, expose_value=False, help="Show tracebacks of unexpected errors.")
+@output_options
 def vectorize(labels: str, formats: str | None, as_json: bool, quiet: bool, **given: Any) -> int:
     """Turn a raster of class values into polygons: one per connected area, exact, without a trace of tiles.
 

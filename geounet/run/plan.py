@@ -16,6 +16,7 @@ from geounet.errors import ConfigError
 from geounet.grid.blocks import Partition
 from geounet.grid.geobox import GeoBox
 from geounet.grid.lattice import Lattice
+from geounet.io.access import safe_stem
 from geounet.io.scene import Scene, SceneSpec
 from geounet.io.vectors import check_formats
 from geounet.model.engine import EngineRequest, check_tile, engine_kind, resolve_device
@@ -230,12 +231,20 @@ def key_of(**facts: Any) -> str:
 
 
 def results_folder(scene: Scene, options: InferOptions, *, several: bool) -> Path:
-    """``-o DIR``, ``DIR/<scene stem>`` for several scenes, or ``<scene stem>_geounet`` beside the scene."""
-    if options.output is not None:
-        return options.output / scene.name if several else options.output
-    source = Path(scene.spec.paths[0])
-    parent = source.parent if source.exists() else Path.cwd()
-    return parent / f"{scene.name}_geounet"
+    """Where the results of an open scene go."""
+    return folder_of(scene.spec.paths[0], options.output, several=several)
+
+
+def folder_of(path: str, output: Path | None, *, several: bool) -> Path:
+    """``-o DIR``, ``DIR/<stem>`` for several scenes, or ``<stem>_geounet`` beside the scene's (first) file.
+
+    Results of a remote scene go to the current folder.
+    """
+    stem = safe_stem(path)
+    if output is not None:
+        return output / stem if several else output
+    source = Path(path)
+    return (source.parent if source.exists() else Path.cwd()) / f"{stem}_geounet"
 
 
 def open_for(paths: Sequence[str | Path], options: InferOptions, package: Package) -> Scene:

@@ -105,6 +105,43 @@ def test_verbose_shows_tracebacks_of_bugs_only(infer, world, tmp_path, monkeypat
     assert "Traceback" in infer(world.scene, "-o", tmp_path / "out", "-v").err
 
 
+@pytest.mark.parametrize(
+    ("call", "events"),
+    [
+        ("plan SCENE -m MODEL", {"plan"}),
+        ("info SCENE", {"scene"}),
+        ("info MODEL", {"model"}),
+        ("vectorize LABELS -o OUT.geojson", {"progress", "done"}),
+        ("sample OUT.tif --size 256", {"progress", "done"}),
+        ("models list", {"model"}),
+        ("models show MODEL", {"model"}),
+        ("models export MODEL -o OUT", {"done"}),
+        ("doctor", {"check"}),
+    ],
+)
+def test_every_command_speaks_json_and_keeps_quiet(call, events, geounet, world, tmp_path):
+    names = {"SCENE": world.scene, "MODEL": world.model, "LABELS": world.plain / "landuse.tif"}
+
+    def words(folder):
+        return [str(names.get(word, word)).replace("OUT", str(tmp_path / folder)) for word in call.split()]
+
+    spoken = geounet(*words("a"), "--json")
+    assert (spoken.code, spoken.err) == (0, "")
+    assert {event["event"] for event in spoken.events} == events
+    for flags in (["-q"], ["--quiet", "-v"], ["--verbose", "-q"]):
+        silent = geounet(*words("b"), *flags, *(["--overwrite"] if "OUT" in call else []))
+        assert (silent.code, silent.out, silent.err) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "command", [*(c for c in COMMANDS if c != "models"), "models list", "models show", "models export"]
+)
+def test_every_command_has_the_same_switches(command, geounet):
+    text = geounet(*command.split(), "--help").out
+    for line in ("--json", "-q, --quiet", "-v, --verbose"):
+        assert line in text
+
+
 def test_dry_run_is_plan_and_touches_nothing(infer, geounet, world, tmp_path):
     ending = infer(world.scene, "-o", tmp_path / "out", "--dry-run", "--json")
     plan = geounet("plan", world.scene, "-m", world.model, "-o", tmp_path / "out", "--json")
@@ -202,6 +239,22 @@ def test_all_scenes_refused(infer, tmp_path):
     ending = infer(tmp_path / "a.tif", tmp_path / "b.tif", "-o", tmp_path / "out", "-q")
     assert ending.code == 2
     assert ending.err.count("\n") == 2
+
+
+def test_the_command_line_and_python_agree_where_results_go(world, tmp_path, monkeypatch):
+    from geounet.config import build_options
+    from geounet.run.pipeline import plan_scene
+    from geounet.run.plan import folder_of
+
+    scene = shutil.copy(world.scene, tmp_path / "town.north.tif")
+    monkeypatch.chdir(tmp_path)
+    for path in (scene, "town.north.tif", "./town.north.tif"):
+        for output in (None, Path("maps")):
+            for several in (True, False):
+                options = build_options({}, {"model": str(world.model), "output": output and str(output)})
+                planned = plan_scene([path], options, several=several).output
+                assert planned == folder_of(str(path), output, several=several)
+    assert folder_of("https://a.b/c/town.tif?key=1", None, several=True) == tmp_path / "town_geounet"
 
 
 def test_equal_stems(infer, world, tmp_path):
