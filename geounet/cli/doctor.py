@@ -14,6 +14,7 @@ import click
 from geounet import __version__
 from geounet.cli import show
 from geounet.cli.options import output_options
+from geounet.io import human
 
 _LIBRARIES = (
     "numpy", "rasterio", "shapely", "pyproj", "pyogrio", "geopandas", "dask", "distributed", "onnxruntime", "torch",
@@ -60,8 +61,8 @@ def _system() -> Iterator[_Check]:
     yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", True
     memory = psutil.virtual_memory()
     yield "cores", str(usable_cores()), True
-    yield "memory", f"{show.size(memory.available)} free of {show.size(memory.total)}", True
-    yield "disk here", f"{show.size(shutil.disk_usage(Path.cwd()).free)} free", True
+    yield "memory", f"{human.size(memory.available)} free of {human.size(memory.total)}", True
+    yield "disk here", f"{human.size(shutil.disk_usage(Path.cwd()).free)} free", True
 
 
 def _libraries() -> Iterator[_Check]:

@@ -11,6 +11,7 @@ import click
 from geounet.cli import show
 from geounet.cli.options import output_options, run_options
 from geounet.cli.scenes import each_scene, scene_groups
+from geounet.io import human
 
 
 @click.command(short_help="Run a model over scenes.")
@@ -60,8 +61,11 @@ def _infer_one(paths: Sequence[str], options: Any, *, several: bool, as_json: bo
 
 def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        facts = {name: getattr(run, name) for name in ("scene", "output", "pixels", "tiles", "tiles_skipped")}
-        facts |= {name: getattr(run, name) for name in ("features", "area_by_class", "timings", "engine", "reused")}
+        facts = {name: getattr(run, name) for name in ("scene", "output", "pixels", "pixels_computed", "tiles")}
+        facts |= {
+            name: getattr(run, name)
+            for name in ("tiles_skipped", "features", "area_by_class", "timings", "engine", "reused")
+        }
         show.json_line("done", **facts, paths={name: str(path) for name, path in run.paths.items()})
         return
     if quiet:
@@ -69,16 +73,22 @@ def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
     if run.reused:
         click.echo(f"{run.scene}: everything is there already in {run.output} (--fresh computes it again)")
     else:
-        speed = run.pixels / 1e6 / run.seconds
-        click.echo(
-            f"{run.scene}: {run.pixels / 1e6:,.1f} Mpx in {show.duration(run.seconds)} ({speed:.2f} Mpx/s), "
-            f"{show.count(run.tiles, 'tile')}, {run.engine}"
-        )
+        click.echo(f"{run.scene}: {_pace(run)}")
     click.echo(f"results in {run.output}")
     show.table(
-        [(name, show.size(path.stat().st_size)) for name, path in sorted(run.paths.items()) if path.exists()]
+        [(name, human.size(path.stat().st_size)) for name, path in sorted(run.paths.items()) if path.exists()]
     )
     for head, areas in run.area_by_class.items():
-        click.echo(f"{head}: {show.count(run.features.get(head, 0), 'polygon')}")
-        show.table([(name, show.area(value, run.area_unit)) for name, value in areas.items()])
+        click.echo(f"{head}: {human.count(run.features.get(head, 0), 'polygon')}")
+        show.table([(name, human.area(value, run.area_unit)) for name, value in areas.items()])
     sys.stdout.flush()
+
+
+def _pace(run: Any) -> str:
+    """How much was computed in what time; what an earlier run had computed does not count as speed."""
+    whole, now, took = run.pixels / 1e6, run.pixels_computed / 1e6, human.duration(run.seconds)
+    if not now:
+        return f"{whole:,.1f} Mpx, computed by an earlier run; the rest in {took}"
+    some = "" if now == whole else f", {now:,.1f} Mpx of them computed now"
+    speed = f"{now / run.seconds:.2f} Mpx/s"
+    return f"{whole:,.1f} Mpx{some} in {took} ({speed}), {human.count(run.tiles, 'tile')}, {run.engine}"

@@ -10,6 +10,7 @@ import click
 
 from geounet.cli import show
 from geounet.cli.options import output_options
+from geounet.io import human
 
 
 @click.command(short_help="Say what geounet sees in a scene or a model.")
@@ -67,7 +68,7 @@ def _tell_scene(seen: Any) -> None:
             ("resolution", f"{seen.resolution[0]:.6g} × {seen.resolution[1]:.6g}{unit}{ground}"),
             ("blocks", f"{seen.block_shape[1]} × {seen.block_shape[0]} px"),
             ("overviews", ", ".join(str(n) for n in seen.overviews) or "none"),
-            ("stored", show.size(seen.stored_bytes) if seen.stored_bytes else "remote"),
+            ("stored", human.size(seen.stored_bytes) if seen.stored_bytes else "remote"),
         ]
     )
     for warning in seen.warnings:

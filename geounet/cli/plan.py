@@ -10,6 +10,7 @@ import click
 from geounet.cli import show
 from geounet.cli.options import output_options, run_options
 from geounet.cli.scenes import Group, each_scene, scene_groups
+from geounet.io import human
 
 
 @click.command(short_help="Say what infer would run, and what it would cost.")
@@ -86,17 +87,17 @@ def _rows(plan: Any, measured: Any) -> list[tuple[str, str]]:
         ("model", f"{spec.name} {spec.version}: {heads}"),
         (
             "engine",
-            f"{measured.engine}, {show.count(request.threads, 'tile')} at a time in {processes}",
+            f"{measured.engine}, {human.count(request.threads, 'tile')} at a time in {processes}",
         ),
         ("tiles", f"{costs.tiles:,} of {plan.lattice.tile} px, overlap {overlap} px"),
         ("blocks", f"{len(blocks):,} of up to {blocks.block_width} × {blocks.block_height} px"),
         ("computed", f"{costs.tiles_computed:,} tiles ({costs.recompute_factor:.3f} × the lattice)"),
         (
             "memory",
-            f"{show.size(costs.memory)} for blocks, {show.size(measured.memory)} for the network, per process",
+            f"{human.size(costs.memory)} for blocks, {human.size(measured.memory)} for the network, per process",
         ),
-        *([("device", f"{show.size(measured.device_memory)} of device memory")] if measured.device_memory else []),
-        ("scratch", f"at most {show.size(costs.scratch)} in {plan.output}"),
-        ("time", f"about {show.duration(measured.seconds)} (measured on a few tiles)"),
+        *([("device", f"{human.size(measured.device_memory)} of device memory")] if measured.device_memory else []),
+        ("scratch", f"at most {human.size(costs.scratch)} in {plan.output}"),
+        ("time", f"about {human.duration(measured.seconds)} (measured on a few tiles)"),
         ("results", str(plan.output)),
     ]

@@ -11,6 +11,7 @@ import click
 import psutil
 
 from geounet.cli import show
+from geounet.io import human
 from geounet.run.progress import Progress
 
 _LOG_EVERY = 10.0  # seconds between lines of a log
@@ -121,10 +122,10 @@ class LogProgress(CountingProgress):
         if self.done and self.pixels_per_step:
             parts.append(f"{self.mpx_per_second:.2f} Mpx/s")
         if note == "done":
-            parts.append(f"in {show.duration(self.seconds)}")
+            parts.append(f"in {human.duration(self.seconds)}")
         elif facts["seconds_left"]:
-            parts.append(f"{show.duration(facts['seconds_left'])} left")
-        parts += [self._device, show.size(facts["memory"])]
+            parts.append(f"{human.duration(facts['seconds_left'])} left")
+        parts += [self._device, human.size(facts["memory"])]
         parts += [note] if note not in ("", "done") else []
         click.echo("  ".join(parts), err=True)
 
@@ -185,7 +186,7 @@ class BarProgress(CountingProgress):
         now = time.monotonic()
         if force or now - self._measured > 1:
             self._measured = now
-            self._state = f"{self._device} {show.size(self.memory())}"
+            self._state = f"{self._device} {human.size(self.memory())}"
         speed = f"{self.mpx_per_second:.2f} Mpx/s" if self.pixels_per_step and self.done else ""
         self._bar.update(self._task, completed=min(self.done, self.total), speed=speed, state=self._state)
 

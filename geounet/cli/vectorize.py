@@ -8,6 +8,7 @@ import click
 
 from geounet.cli import show
 from geounet.cli.options import output_options
+from geounet.io import human
 
 
 @click.command(short_help="Turn a categorical raster into polygons.")
@@ -55,10 +56,10 @@ def vectorize(labels: str, formats: str | None, as_json: bool, quiet: bool, **gi
             "done", paths=result.paths, features=result.feature_count, area_by_class=dict(result.area_by_class)
         )
     elif not quiet:
-        click.echo(show.count(result.feature_count, "polygon"))
-        show.table([(str(path), show.size(path.stat().st_size)) for path in result.paths])
+        click.echo(human.count(result.feature_count, "polygon"))
+        show.table([(str(path), human.size(path.stat().st_size)) for path in result.paths])
         show.table(
-            [(f"class {value}", show.area(area, result.area_unit)) for value, area in result.area_by_class.items()]
+            [(f"class {value}", human.area(area, result.area_unit)) for value, area in result.area_by_class.items()]
         )
     return 0
 

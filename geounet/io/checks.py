@@ -7,6 +7,7 @@ from pathlib import Path
 
 from geounet.errors import SceneError
 from geounet.grid.geobox import IDENTITY
+from geounet.io import human
 from geounet.io.raster import Raster
 
 MAX_BLOCK_BYTES = 512 * 2**20
@@ -42,7 +43,7 @@ def _check_blocks(raster: Raster) -> None:
     size = rows * cols * raster.dtype.itemsize * shared
     if size > MAX_BLOCK_BYTES:
         raise SceneError(
-            f"{raster.source.label} has blocks of {rows} x {cols} pixels, which decode to {human(size)} each; "
+            f"{raster.source.label} has blocks of {rows} x {cols} pixels, which decode to {human.size(size)} each; "
             "tile it first: gdal_translate -of COG IN OUT.tif"
         )
 
@@ -52,7 +53,7 @@ def _check_size(raster: Raster) -> None:
     if stored and declared > ABSURD_BYTES and declared > ABSURD_RATIO * stored:
         raise SceneError(
             f"{raster.source.label} declares {raster.dataset.width} x {raster.dataset.height} pixels "
-            f"({human(declared)}) in a file of {human(stored)}; it is damaged or made to do harm"
+            f"({human.size(declared)}) in a file of {human.size(stored)}; it is damaged or made to do harm"
         )
 
 
@@ -113,12 +114,3 @@ def _nodata_warnings(raster: Raster) -> list[str]:
     declared = [raster.dataset.nodatavals[i - 1] for i in raster.indexes]
     lost = sorted({v for v, kept in zip(declared, raster.nodata, strict=True) if v is not None and kept is None})
     return [f"nodata {v:g} cannot occur in {raster.dtype} pixels: it marks nothing" for v in lost]
-
-
-def human(size: float) -> str:
-    """Bytes as people read them."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from geounet.grid.geobox import parse_crs
+from geounet.io import human
 from geounet.io.atomic import publish_text
 from geounet.io.facts import ClassArea, Output, RunFacts
 from geounet.io.report_style import STYLE
@@ -105,28 +106,12 @@ def _areas(head: Head, facts: RunFacts) -> str:
 
 def _area_row(name: str, color: str, area: ClassArea, total: int) -> str:
     share = 100 * area.pixels / total
-    size = f"{area.pixels:,} px" if area.square_metres is None else format_area(area.square_metres)
+    size = f"{area.pixels:,} px" if area.square_metres is None else human.area(area.square_metres)
     return (
         f"<tr><td><span class='chip' style='background:{escape(color)}'></span>{escape(name)}</td>"
         f"<td class='bar'><span style='width:{share:.2f}%;background:{escape(color)}'></span></td>"
         f"<td class='n'>{share:.1f} %</td><td class='n'>{size}</td></tr>"
     )
-
-
-def format_area(square_metres: float) -> str:
-    """An area in m², ha or km², whichever gives a number that can be read."""
-    for unit, size in (("km²", 1e6), ("ha", 1e4)):
-        if square_metres >= size:
-            return f"{square_metres / size:,.2f} {unit}"
-    return f"{square_metres:,.1f} m²"
-
-
-def format_bytes(count: int) -> str:
-    """A file size in B, kB, MB or GB."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:,.1f} {unit}"
-    return f"{count} B"
 
 
 def _scene(facts: RunFacts) -> list[Row]:
@@ -185,7 +170,7 @@ def _outputs(outputs: Sequence[Output]) -> str:
     rows = "".join(
         f"<tr><td><a href='./{quote(o.path.name)}'>{escape(o.path.name)}</a></td>"
         f"<td>{escape(o.role if o.head is None else f'{o.head} {o.role}')}</td>"
-        f"<td class='n'>{format_bytes(o.bytes)}</td></tr>"
+        f"<td class='n'>{human.size(o.bytes)}</td></tr>"
         for o in outputs
     )
     return f"<section><h2>Files</h2><table><tbody>{rows}</tbody></table></section>"

@@ -16,6 +16,7 @@ from geounet.errors import ConfigError
 from geounet.grid.blocks import Partition
 from geounet.grid.geobox import GeoBox
 from geounet.grid.lattice import Lattice
+from geounet.io import human
 from geounet.io.access import safe_stem
 from geounet.io.scene import Scene, SceneSpec
 from geounet.io.vectors import check_formats
@@ -120,8 +121,8 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
     if memory > budget:
         smaller = "block" if options.block is not None else "tile"
         raise ConfigError(
-            f"blocks of {partition.block_width} columns need {_mib(memory * workers)}, the budget is "
-            f"{_mib(budget * workers)}; give a larger --memory or a smaller --{smaller}"
+            f"blocks of {partition.block_width} columns need {human.size(memory * workers)}, the budget is "
+            f"{human.size(budget * workers)}; give a larger --memory or a smaller --{smaller}"
         )
     return Plan(
         scene=scene.spec,
@@ -215,10 +216,6 @@ def memory_budget(given: int | None, workers: int) -> int:
     return min(2**30, psutil.virtual_memory().available // 4 // workers)
 
 
-def _mib(count: int) -> str:
-    return f"{count / 2**20:,.4g} MiB"
-
-
 def usable_cores() -> int:
     """Cores that this process may use (its affinity), which in a container can be fewer than the machine has."""
     process = psutil.Process()
@@ -243,7 +240,7 @@ def folder_of(path: str, output: Path | None, *, several: bool) -> Path:
     stem = safe_stem(path)
     if output is not None:
         return output / stem if several else output
-    source = Path(path)
+    source = Path(path).absolute()
     return (source.parent if source.exists() else Path.cwd()) / f"{stem}_geounet"
 
 

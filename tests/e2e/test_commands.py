@@ -185,6 +185,15 @@ def test_new_vectors_do_not_compute_the_rasters_again(infer, world, tmp_path):
     assert (tmp_path / "out/landuse.tif").stat().st_mtime_ns == before
 
 
+def test_speed_is_of_what_this_run_computed(infer, world, tmp_path):
+    call = (world.scene, "-o", tmp_path / "out", "--overwrite")
+    assert infer(*call, "--json").events[-1]["pixels_computed"] == 170 * 200
+    ending = infer(*call, "--min-area", "20")
+    assert "scene: 0.0 Mpx, computed by an earlier run; the rest in " in ending.out
+    assert "Mpx/s" not in ending.out
+    assert infer(*call, "--min-area", "30", "--json").events[-1]["pixels_computed"] == 0
+
+
 def test_files_of_the_user_are_not_replaced(infer, world, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/landuse.geojson").write_text("mine")

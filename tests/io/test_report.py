@@ -5,10 +5,8 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
-
 from geounet.grid.geobox import GeoBox
-from geounet.io.report import format_area, format_bytes, render, write_report
+from geounet.io.report import render, write_report
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_stac import facts
@@ -84,15 +82,3 @@ def test_without_crs_areas_are_pixels(tmp_path: Path):
     text = " ".join(parse(render(run)).words)
     assert "90,000 px" in text
     assert "coordinates are pixels" in text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0, "0.0 m²"), (9999.94, "9,999.9 m²"), (1e4, "1.00 ha"), (2.5e9, "2,500.00 km²")]
-)
-def test_areas_in_readable_units(value, text):
-    assert format_area(value) == text
-
-
-@pytest.mark.parametrize(("value", "text"), [(0, "0 B"), (1500, "1.5 kB"), (2_345_678, "2.3 MB"), (5e9, "5.0 GB")])
-def test_sizes_in_readable_units(value, text):
-    assert format_bytes(int(value)) == text

@@ -72,6 +72,7 @@ def test_kill_9_in_the_middle_of_the_blocks(case: Case, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.tif"))
     run = infer(case, tmp_path)
     assert run.resumed == finished
+    assert 0 < run.pixels_computed < run.pixels
     assert hashes(tmp_path) == case.undisturbed
 
 
