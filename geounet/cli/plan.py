@@ -38,12 +38,12 @@ def show_plans(groups: Sequence[Group], options: Any, *, as_json: bool, quiet: b
     def one(paths: Group) -> None:
         laid_out = plan_scene(paths, options, several=len(groups) > 1)
         if not quiet:
-            _show(laid_out, forecast(laid_out), as_json=as_json)
+            _show(laid_out, forecast(laid_out), as_json=as_json, scheduler=options.scheduler)
 
     return each_scene(groups, one, as_json=as_json)
 
 
-def _show(plan: Any, measured: Any, *, as_json: bool) -> None:
+def _show(plan: Any, measured: Any, *, as_json: bool, scheduler: str | None) -> None:
     costs, spec = plan.costs, plan.package.spec
     if as_json:
         show.json_line(
@@ -75,7 +75,7 @@ def _show(plan: Any, measured: Any, *, as_json: bool) -> None:
     for warning in plan.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{plan.scene_name}: {plan.geobox.width} × {plan.geobox.height} px, {plan.dtype}")
-    show.table(_rows(plan, measured))
+    show.table([*_rows(plan, measured), ("time", _time(measured, scheduler)), ("results", str(plan.output))])
 
 
 def _rows(plan: Any, measured: Any) -> list[tuple[str, str]]:
@@ -98,6 +98,12 @@ def _rows(plan: Any, measured: Any) -> list[tuple[str, str]]:
         ),
         *([("device", f"{human.size(measured.device_memory)} of device memory")] if measured.device_memory else []),
         ("scratch", f"at most {human.size(costs.scratch)} in {plan.output}"),
-        ("time", f"about {human.duration(measured.seconds)} (measured on a few tiles)"),
-        ("results", str(plan.output)),
     ]
+
+
+def _time(measured: Any, scheduler: str | None) -> str:
+    where = "" if scheduler is None else f" on this machine alone; nobody has asked the workers of {scheduler}"
+    return (
+        f"about {human.duration(measured.seconds)}{where} (an estimate from a few tiles; reading, writing and "
+        "vectors come on top)"
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
 
 from geounet.model.engine import Engine, TileJob, open_engine
-from geounet.run.plan import Plan
+from geounet.run.plan import Plan, usable_cores
 
 _ROUNDS = 2
 
@@ -22,9 +22,9 @@ class Forecast:
     """Library, device and precision."""
     batch: int
     seconds: float
-    """Wall time of all tiles, a process of ``plan.workers`` taken to be as fast as this one alone.
+    """Wall time of all tiles, estimated: as fast as the few tiles were, side by side on this machine's cores.
 
-    Reading, writing and vectors come on top; on a CPU they are a few percent.
+    Reading, writing and vectors come on top.
     """
     memory: int
     """Host bytes that network, libraries and activations added to this process."""
@@ -33,17 +33,22 @@ class Forecast:
 
 
 def forecast(plan: Plan) -> Forecast:
-    """Compute a few tiles of noise as the run would, and measure the fastest of two rounds."""
+    """Compute a few tiles of noise as the run would, and measure the fastest of two rounds.
+
+    The threads of all local processes work at once, on no more cores than there are: processes share the cores and
+    their memory as threads do, so that nothing is divided by a number of workers.
+    """
     process = psutil.Process()
     before = process.memory_info().rss
-    engine = open_engine(plan.package, plan.request)
+    threads = min(plan.workers * plan.request.threads, usable_cores())
+    engine = open_engine(plan.package, replace(plan.request, threads=threads))
     try:
-        jobs = [_noise(plan)] * (engine.batch * max(1, plan.request.threads))
+        jobs = [_noise(plan)] * (engine.batch * threads)
         fastest = min(_timed(engine, jobs, plan.lattice.tile) for _ in range(_ROUNDS))
         return Forecast(
             engine=engine.name,
             batch=engine.batch,
-            seconds=fastest / len(jobs) * plan.costs.tiles_computed / plan.workers,
+            seconds=fastest / len(jobs) * plan.costs.tiles_computed,
             memory=max(0, process.memory_info().rss - before),
             device_memory=engine.device_memory(),
         )
