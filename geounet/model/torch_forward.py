@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import threading
 from typing import Literal
 
 import numpy as np
@@ -18,17 +19,41 @@ from geounet.model.package import Package
 
 
 def torch_forward(package: Package, request: EngineRequest, *, precision: Literal["fp32", "bf16"]) -> Forward:
-    """Load the package's network, folded and channels-last, one thread per call."""
+    """Load the package's network, folded and channels-last, one thread per call.
+
+    A program that called us finds torch's number of threads as it was, in this thread and in others.
+    """
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    network = channels_last(folded(load_network(package), example_tile(package, request)))
+    try:
+        network = channels_last(folded(load_network(package), example_tile(package, request)))
+    finally:
+        torch.set_num_threads(threads)
+    here = threading.local()
 
     def forward(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not hasattr(here, "is_single"):
+            _compute_alone(default=threads)
+            here.is_single = True
         mixed = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
         with torch.inference_mode(), mixed:
             batch = torch.from_numpy(images).contiguous(memory_format=torch.channels_last)
             return network(batch).float().contiguous().numpy()
 
     return forward
+
+
+def _compute_alone(*, default: int) -> None:
+    """One thread for torch's kernels on the calling thread; ``default`` stays the number of threads to come.
+
+    torch keeps a number per thread, which begins as that of the process; setting the first sets the second, too:
+    https://github.com/pytorch/pytorch/blob/v2.5.0/aten/src/ATen/ParallelOpenMP.cpp (``set_num_threads``).
+    """
+    torch.get_num_threads()  # else this thread's first kernel would take the process's number over ours
+    torch.set_num_threads(1)
+    restore = threading.Thread(target=torch.set_num_threads, args=(default,))
+    restore.start()
+    restore.join()
 
 
 def example_tile(package: Package, request: EngineRequest) -> torch.Tensor:

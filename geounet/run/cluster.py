@@ -28,7 +28,6 @@ def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
 
     Nothing listens on other than loopback. Raises ConfigError where the scheduler does not answer.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # failures reach the user through us, once
     settings = {
         "distributed.comm.timeouts.connect": _CONNECT,
         "distributed.worker.daemon": True,
@@ -39,7 +38,7 @@ def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.worker.profile.enabled": False,
     }
-    with dask_config.set(settings):
+    with dask_config.set(settings), _silent_logs():
         if scheduler is not None:
             with _external(scheduler) as client:
                 yield client
@@ -60,6 +59,18 @@ def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
             if workers > 0:
                 client.register_plugin(_DeafToCtrlC())
             yield client
+
+
+@contextmanager
+def _silent_logs() -> Iterator[None]:
+    """Dask's failures reach the user through us, once; a program that called us gets its own level back."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class _DeafToCtrlC(distributed.WorkerPlugin):

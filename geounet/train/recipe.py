@@ -6,7 +6,8 @@ import hashlib
 import os
 import platform
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 
 import geounet
 from geounet.errors import ConfigError, MissingExtraError
-from geounet.heap import keep_freed_memory
+from geounet.heap import freed_memory_kept
 from geounet.model import package
 from geounet.model.export import export_graph
 from geounet.model.networks import build_network, state_arrays
@@ -57,21 +58,32 @@ def train(
     where = _device(device)
     if threads is not None and threads < 1:
         raise ConfigError(f"--threads {threads}: expected at least 1")
-    keep_freed_memory()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    scenes = load_scenes(config, root=file.parent / config.data.root, cache=folder / "cache")
-    learned, held = split(scenes, config)
-    spec = make_spec(config, learned)
-    training = _begin(config, spec, learned, held, folder, root=file.parent, device=where)
-    if fresh:
-        for name in (LAST, BEST):
-            (folder / name).unlink(missing_ok=True)
-    state = checkpoint.load(folder / LAST, digest=training.digest)
-    if state is not None:
-        training.restore(state)
-    fit(training, progress)
-    return _save(training, learned, held, warn)
+    with _torch_threads(threads):
+        scenes = load_scenes(config, root=file.parent / config.data.root, cache=folder / "cache")
+        learned, held = split(scenes, config)
+        spec = make_spec(config, learned)
+        training = _begin(config, spec, learned, held, folder, root=file.parent, device=where)
+        if fresh:
+            for name in (LAST, BEST):
+                (folder / name).unlink(missing_ok=True)
+        state = checkpoint.load(folder / LAST, digest=training.digest)
+        if state is not None:
+            training.restore(state)
+        fit(training, progress)
+        return _save(training, learned, held, warn)
+
+
+@contextmanager
+def _torch_threads(count: int | None) -> Iterator[None]:
+    """So many threads for torch's kernels, freed memory kept; afterwards everything as a caller had it."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        with freed_memory_kept():
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device(name: str | None) -> torch.device:
