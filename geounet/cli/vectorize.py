@@ -59,7 +59,10 @@ def vectorize(labels: str, formats: str | None, as_json: bool, quiet: bool, **gi
         click.echo(human.count(result.feature_count, "polygon"))
         show.table([(str(path), human.size(path.stat().st_size)) for path in result.paths])
         show.table(
-            [(f"class {value}", human.area(area, result.area_unit)) for value, area in result.area_by_class.items()]
+            [
+                (result.class_names.get(value, f"class {value}"), human.area(area, result.area_unit))
+                for value, area in result.area_by_class.items()
+            ]
         )
     return 0
 

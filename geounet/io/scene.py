@@ -88,7 +88,14 @@ def open_spec(spec: SceneSpec) -> Scene:
 
 def _absolute(path: str | Path) -> str:
     text = str(path)
-    return text if access.is_remote(text) else str(Path(text).expanduser().absolute())
+    if not text.strip():  # which would be the folder we are in
+        raise SceneError("the path of a raster is empty; is a variable of the shell not set?")
+    if access.is_remote(text):
+        return text
+    try:
+        return str(Path(text).expanduser().absolute())
+    except RuntimeError as error:  # ~nobody
+        raise SceneError(f"{access.one_line(text)} cannot be read: {error}; check the path") from error
 
 
 class Scene:

@@ -8,6 +8,8 @@ from geounet.errors import ModelError
 from geounet.io.scene import Scene
 from geounet.model.spec import ModelSpec
 
+_COARSE = 3  # times the coarsest pixels that a model is known to work on
+
 
 def choose_bands(scene: Scene, spec: ModelSpec, *, given: bool) -> tuple[str, ...] | None:
     """Bands of the scene that the model needs, by name; None where the scene's own bands are right as they are.
@@ -60,7 +62,10 @@ def _resolution_warnings(scene: Scene, spec: ModelSpec) -> list[str]:
     low, high = spec.gsd_range or (spec.gsd / 1.5, spec.gsd * 1.5)
     if low <= gsd <= high:
         return []
+    remedy = f"--gsd {spec.gsd:.3g} resamples on the fly"
+    if gsd > _COARSE * high:
+        remedy = "what it looks for cannot be seen in such pixels, and resampling does not help: expect a poor map"
     return [
         f"the scene has {gsd:.3g} m per pixel, model {spec.name!r} was made for {spec.gsd:.3g} m (known to work "
-        f"from {low:.3g} to {high:.3g}); --gsd {spec.gsd:.3g} resamples on the fly"
+        f"from {low:.3g} to {high:.3g}); {remedy}"
     ]

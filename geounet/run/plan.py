@@ -28,6 +28,7 @@ from geounet.run.options import InferOptions
 _WIDEST = 8192  # pixels; wider blocks save little and their canvas grows
 _TILES_PER_BLOCK = 160  # some 15 s of work on two cores: what a killed run loses at most per process
 _MOST_BLOCKS = 100_000  # more of them cost more to administer than to compute
+_PER_CORE = 16  # threads or processes per core, at most
 _BLOCKS_PER_WORKER = 8  # so that the last one to finish is not waited for long
 
 
@@ -105,6 +106,7 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
     if overlap >= tile:
         raise ConfigError(f"--overlap {overlap} with tiles of {tile}: expected less than the tile; try {tile // 4}")
     workers = max(1, options.workers)
+    _check_parallel(options)
     request = EngineRequest(
         device=resolve_device(options.device, package),
         precision=options.precision,
@@ -141,6 +143,21 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
         costs=estimate(lattice, partition, workers=workers, heads=len(spec.heads), memory=memory),
         warnings=(*scene.warnings, *fit_warnings(scene, spec)),
     )
+
+
+def _check_parallel(options: InferOptions) -> None:
+    """ConfigError for more processes or threads than can be of use here: each holds a network or a tile in memory.
+
+    A scheduler's workers may have more cores than this machine.
+    """
+    cores = usable_cores()
+    most = _PER_CORE * cores
+    for name, value in (("workers", options.workers), ("threads", options.threads or 1)):
+        if value > most and options.scheduler is None:
+            raise ConfigError(
+                f"--{name} {value}: there are {human.count(cores, 'core')} to use; expected at most {most}, "
+                f"and more than {cores} are rarely faster"
+            )
 
 
 def _default_overlap(package: Package, tile: int) -> int:

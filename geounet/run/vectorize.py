@@ -27,6 +27,11 @@ from geounet.run.result import area_unit
 if TYPE_CHECKING:
     from shapely import Geometry
 
+_FOREIGN = frozenset(
+    [".shp", ".kml", ".kmz", ".gml", ".gdb", ".dxf", ".csv", ".tab", ".mif", ".sqlite", ".svg", ".pdf", ".zip"]
+)
+"""Suffixes of other formats: GeoJSON under such a name would be read by nobody."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VectorResult:
@@ -37,6 +42,8 @@ class VectorResult:
     feature_count: int
     area_by_class: Mapping[int, float]
     """m² by class value (square pixels without a CRS)."""
+    class_names: Mapping[int, str] = field(default_factory=dict)
+    """By class value, as far as the raster or the head says."""
     area_unit: str = "m²"
     """``m²``, or ``px`` where the raster has no CRS."""
     warnings: tuple[str, ...] = ()
@@ -96,6 +103,7 @@ def vectorize(
         _keep_inputs(paths.values(), {"labels": labels, "confidence": confidence, "--aoi": aoi})
         ground = Ground(raster.geobox)
         layer = Layer(raster=raster, ground=ground, simplify=simplify, area=_area_of_interest(aoi, raster.geobox))
+        names = raster.class_names()
         first = next(iter(paths.values()))
         totals = _Totals()
         with Spool(first.parent) as spool:
@@ -118,6 +126,7 @@ def vectorize(
         paths=tuple(paths.values()),
         feature_count=totals.features,
         area_by_class=dict(sorted(totals.area.items())),
+        class_names=names,
         area_unit=area_unit(ground.geobox),
         warnings=(*_ground_warnings(ground), *_loss_warnings(writers)),
     )
@@ -151,6 +160,10 @@ def _output_paths(
 
 def _check_suffix(path: Path, only: str) -> None:
     """ConfigError where the file's name says another format than the only one that is asked for."""
+    if path.suffix.lower() in _FOREIGN:
+        raise ConfigError(
+            f"{path} is called {path.suffix}, which geounet does not write; expected {', '.join(SUFFIXES.values())}"
+        )
     said = [name for name, suffix in SUFFIXES.items() if suffix == path.suffix.lower()]
     if said and only not in said:
         raise ConfigError(

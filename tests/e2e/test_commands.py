@@ -329,6 +329,7 @@ def test_vectorize(geounet, world, tmp_path):
     labels = shutil.copy(world.plain / "landuse.tif", tmp_path)
     ending = geounet("vectorize", labels)
     assert ending.code == 0
+    assert "  vegetation  " in ending.out, "the raster knows the names of its classes"
     assert (tmp_path / "landuse.geojson").is_file()
     geounet("vectorize", labels, "-q").refused("--overwrite")
     ending = geounet("vectorize", labels, "-o", tmp_path / "x.gpkg", "--min-area", "5", "--json")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from packages import LANDUSE, MEAN, ROAD, STD, hashes
+from affine import Affine
+from packages import LANDUSE, MEAN, ROAD, STD, hashes, texture, write_scene
 from rasterio.features import geometry_mask
 from rasterio.warp import transform_geom
 
@@ -256,6 +257,8 @@ def test_onnx_file_as_model(run_with, world):
         (("--aoi", "nowhere.gpkg"), ("nowhere.gpkg",)),
         (("--workers", "-1"), ("--workers -1",)),
         (("--threads", "0"), ("--threads 0",)),
+        (("--threads", "100000"), ("--threads 100000", "at most")),
+        (("--workers", "5000"), ("--workers 5000", "at most")),
         (("--workers", "2", "--scheduler", "tcp://127.0.0.1:1"), ("exclude each other",)),
         (("--min-area", "-1"), ("--min-area -1",)),
         (("--min-area", "nan"), ("--min-area nan",)),
@@ -270,6 +273,23 @@ def test_refused_in_one_line(options, words, geounet, world, tmp_path):
     given = () if options[0] == "--output" else ("-o", tmp_path / "out")
     geounet("infer", world.scene, "-m", world.model, *given, *options).refused(*words)
     assert not (tmp_path / "out").exists(), "a request that cannot work touches nothing"
+
+
+def test_no_path_at_all(geounet, world):
+    """What an unset variable of the shell leaves."""
+    geounet("infer", "", "-m", world.model).refused("path of a raster is empty")
+    geounet("info", " ").refused("path of a raster is empty")
+    geounet("info", "~nobody-of-that-name/scene.tif").refused("~nobody-of-that-name/scene.tif cannot be read")
+
+
+def test_advice_about_resolution_is_of_use(geounet, world, tmp_path):
+    """Nobody is told to blow up pixels in which a model cannot see what it looks for."""
+    for size, words in ((1.0, "--gsd 0.5 resamples"), (10.0, "expect a poor map")):
+        grid = Affine(size, 0, 300000, 0, -size, 2800000)
+        scene = write_scene(tmp_path / f"{size:g}.tif", texture((60, 60), bands=3), transform=grid)
+        ending = geounet("plan", scene, "-m", world.model)
+        assert ending.code == 0
+        assert words in ending.err
 
 
 def test_cuda_without_cuda(geounet, world, tmp_path):

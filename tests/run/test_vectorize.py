@@ -293,3 +293,11 @@ def test_a_suffix_that_contradicts_the_only_format_is_refused(tmp_path: Path) ->
         vectorize(labels, output=tmp_path / "out.gpkg")
     assert vectorize(labels, output=tmp_path / "out.GPKG", formats=("gpkg",)).paths[0].exists()
     assert vectorize(labels, output=tmp_path / "out.anything").paths == (tmp_path / "out.anything",)
+
+
+@pytest.mark.parametrize("name", ["out.shp", "out.KML", "out.csv"])
+def test_geojson_is_not_written_under_the_name_of_another_format(name: str, tmp_path: Path) -> None:
+    labels = raster(tmp_path / "labels.tif", patches())
+    with pytest.raises(ConfigError, match=r"which geounet does not write; expected \.geojson"):
+        vectorize(labels, output=tmp_path / name)
+    assert not (tmp_path / name).exists()
