@@ -199,7 +199,10 @@ def _path_or_url(value: Any) -> str:
 
 
 def _path(value: Any) -> Path:
-    return Path(_text(value)).expanduser()
+    try:
+        return Path(_text(value)).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise ValueError(value) from error
 
 
 _EXPECTED: dict[Callable[[Any], Any], str] = {

@@ -26,9 +26,9 @@ def train(config: str, as_json: bool, quiet: bool, **given: Any) -> int:
 
     Stopped with Ctrl-C or killed, the same command goes on from the last checkpoint.
     """
-    from geounet.train import Progress, train
+    from geounet.train import TrainStep, train
 
-    def tell(step: Progress) -> None:
+    def tell(step: TrainStep) -> None:
         if as_json:
             show.json_line("step", **vars(step))
         elif not quiet:

@@ -18,7 +18,7 @@ from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io.gdal import GDAL_ERRORS, gdal_env, reason
 from geounet.io.raster import Layer, Piece, Raster
-from geounet.io.resample import Axis, resample
+from geounet.io.resample import AxisMap, resample
 
 _SNAP = 1e-4
 """In pixels over the whole grid: rounding of geotransforms, not an offset."""
@@ -52,15 +52,15 @@ def same_crs(one: str | None, other: str | None) -> bool:
     return bool(CRS.from_wkt(one) == CRS.from_wkt(other))
 
 
-def aligned_axes(source: GeoBox, grid: GeoBox) -> tuple[Axis, Axis] | None:
+def aligned_axes(source: GeoBox, grid: GeoBox) -> tuple[AxisMap, AxisMap] | None:
     """How rows and columns of ``grid`` fall on those of ``source``; None where CRS or orientation differ."""
     if not same_crs(source.crs, grid.crs):
         return None
     a, b, c, d, e, f = tuple(~source.affine @ grid.affine)[:6]
     if abs(b) * grid.height > _SNAP or abs(d) * grid.width > _SNAP:
         return None
-    rows = Axis(scale=_snap(e, grid.height), offset=_snap(f, 1), source=source.height)
-    cols = Axis(scale=_snap(a, grid.width), offset=_snap(c, 1), source=source.width)
+    rows = AxisMap(scale=_snap(e, grid.height), offset=_snap(f, 1), source=source.height)
+    cols = AxisMap(scale=_snap(a, grid.width), offset=_snap(c, 1), source=source.width)
     return rows, cols
 
 
@@ -70,12 +70,12 @@ def _snap(value: float, pixels: int) -> float:
     return float(nearest) if abs(value - nearest) * pixels < _SNAP else value
 
 
-def same_grid(source: GeoBox, grid: GeoBox, axes: tuple[Axis, Axis]) -> bool:
+def same_grid(source: GeoBox, grid: GeoBox, axes: tuple[AxisMap, AxisMap]) -> bool:
     """Whether the pixels are the very same."""
     return source.shape == grid.shape and all(x.scale == 1 and x.offset == 0 for x in axes)
 
 
-def overlaps(source: GeoBox, grid: GeoBox, axes: tuple[Axis, Axis] | None) -> bool:
+def overlaps(source: GeoBox, grid: GeoBox, axes: tuple[AxisMap, AxisMap] | None) -> bool:
     """Whether some pixel of ``grid`` lies on ``source``; sampled on a lattice where they are warped."""
     if axes is not None:
         return all(
@@ -108,8 +108,8 @@ class AlignedLayer:
     """A raster of another resolution or extent, with the scene's CRS and orientation."""
 
     raster: Raster
-    rows: Axis
-    cols: Axis
+    rows: AxisMap
+    cols: AxisMap
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -12,7 +12,7 @@ from geounet.grid.window import Window
 from geounet.io.access import Source
 from geounet.io.layers import WarpedLayer, aligned_axes, overlaps
 from geounet.io.raster import Piece, Raster
-from geounet.io.resample import Axis
+from geounet.io.resample import AxisMap
 
 BoolArray = NDArray[np.bool_]
 
@@ -62,7 +62,7 @@ class SceneMask:
         (self._warped or self.raster).close()
 
 
-def _nearest(axis: Axis, start: int, stop: int) -> tuple[NDArray[np.int64], BoolArray]:
+def _nearest(axis: AxisMap, start: int, stop: int) -> tuple[NDArray[np.int64], BoolArray]:
     """Input places under the centres of the output pixels, and which of them are inside."""
     place = np.floor(axis.offset + (np.arange(start, stop) + 0.5) * axis.scale).astype(np.int64)
     inside = (place >= 0) & (place < axis.source)

@@ -26,7 +26,7 @@ _SAME = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Axis:
+class AxisMap:
     """Output pixel ``i`` covers the input from ``offset + i*scale`` to ``offset + (i+1)*scale``."""
 
     scale: float
@@ -75,7 +75,13 @@ class Axis:
 
 
 def resample(
-    read: Callable[[Window], Piece], *, rows: Axis, cols: Axis, window: Window, count: int, dtype: np.dtype[Any]
+    read: Callable[[Window], Piece],
+    *,
+    rows: AxisMap,
+    cols: AxisMap,
+    window: Window,
+    count: int,
+    dtype: np.dtype[Any],
 ) -> Piece:
     """The pixels of ``window`` (output pixels) made from what ``read`` gives (input pixels).
 
@@ -94,13 +100,13 @@ def resample(
     return Piece(data=data, bad=bad, blank=blank if has_blank else None)
 
 
-def _rows_at_a_time(rows: Axis, cols: Axis, window: Window) -> int:
+def _rows_at_a_time(rows: AxisMap, cols: AxisMap, window: Window) -> int:
     across = max(window.width, window.width * abs(cols.scale))
     return max(1, int(_CHUNK_PIXELS / (across * max(1.0, abs(rows.scale)))))
 
 
 def _part(
-    read: Callable[[Window], Piece], *, rows: Axis, cols: Axis, part: Window, count: int, dtype: np.dtype[Any]
+    read: Callable[[Window], Piece], *, rows: AxisMap, cols: AxisMap, part: Window, count: int, dtype: np.dtype[Any]
 ) -> Piece:
     row_places, row_weights = rows.taps(part.row_off, part.bottom)
     col_places, col_weights = cols.taps(part.col_off, part.right)

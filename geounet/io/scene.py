@@ -22,7 +22,7 @@ from geounet.io.fingerprint import fingerprint
 from geounet.io.mask import SceneMask
 from geounet.io.nodata import either
 from geounet.io.raster import Piece, Raster
-from geounet.io.resample import Axis, resample
+from geounet.io.resample import AxisMap, resample
 
 MIN_RATIO, MAX_RATIO = 1 / 32, 256
 """Bounds of working pixel size over the file's: beyond them, one row asks for too much, or shows nothing."""
@@ -233,11 +233,11 @@ def working_grid(native: GeoBox, gsd: float | None, *, label: str) -> GeoBox:
     return native if abs(gsd / own - 1) < 0.01 else native.zoom(gsd / own)
 
 
-def zoom_axes(native: GeoBox, zoomed: GeoBox) -> tuple[Axis, Axis]:
+def zoom_axes(native: GeoBox, zoomed: GeoBox) -> tuple[AxisMap, AxisMap]:
     """How the pixels of ``zoomed = native.zoom(ratio)`` fall on those of ``native``."""
     across = zoomed.pixel_size[0] / native.pixel_size[0]
     down = zoomed.pixel_size[1] / native.pixel_size[1]
     return (
-        Axis(scale=down, offset=0.0, source=native.height),
-        Axis(scale=across, offset=0.0, source=native.width),
+        AxisMap(scale=down, offset=0.0, source=native.height),
+        AxisMap(scale=across, offset=0.0, source=native.width),
     )

@@ -120,7 +120,7 @@ def save_package(
     """
     target = Path(os.path.abspath(folder))  # noqa: PTH100  links stay, ".." goes: the name is renamed
     if target.exists() and not overwrite:
-        raise ModelError(f"{target} exists; choose another folder or allow overwriting")
+        raise ModelError(f"{target} exists; choose another folder, or allow overwriting (--overwrite)")
     if target.is_symlink() or (target.exists() and not (target / CARD).is_file()):
         raise ModelError(f"{target} is there and is no model package (it has no {CARD}); choose another folder")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from geounet.vector.tracer import Tracer
 
 _CHUNK = 20_000
 
-Progress = Callable[[int, int], None]
+OnRows = Callable[[int, int], None]
 
 
 def sweep_raster(
@@ -31,7 +31,7 @@ def sweep_raster(
     head: Head | None,
     min_area: float,
     step: int,
-    progress: Progress | None,
+    progress: OnRows | None,
 ) -> None:
     """Sweep the raster from top to bottom; polygons go to the spool as their components end."""
     height = raster.geobox.height
@@ -53,7 +53,7 @@ def sweep_raster(
 @dataclass(kw_only=True)
 class _Counter:
     total: int
-    progress: Progress | None
+    progress: OnRows | None
     rows: int = 0
 
     def add(self, rows: int) -> None:
@@ -87,7 +87,7 @@ def _survey(raster: LabelRaster, head: Head | None, min_area: float, step: int, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class FeatureMaker:
     """How polygons of a raster become features."""
 
     raster: LabelRaster

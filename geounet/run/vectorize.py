@@ -21,7 +21,7 @@ from geounet.io.spool import Spool
 from geounet.io.styles import polygon_style
 from geounet.io.vectors import SUFFIXES, check_formats, open_writers
 from geounet.model.spec import Head
-from geounet.run.layers import Layer, Progress, sweep_raster
+from geounet.run.layers import FeatureMaker, OnRows, sweep_raster
 from geounet.run.result import area_unit
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def vectorize(
     aoi: str | Path | None = None,
     overwrite: bool = False,
     block_rows: int | None = None,
-    progress: Progress | None = None,
+    progress: OnRows | None = None,
 ) -> VectorResult:
     """Turn a label raster into polygons, one per 4-connected component, in the order of their first pixels.
 
@@ -102,7 +102,9 @@ def vectorize(
         paths = _output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
         _keep_inputs(paths.values(), {"labels": labels, "confidence": confidence, "--aoi": aoi})
         ground = Ground(raster.geobox)
-        layer = Layer(raster=raster, ground=ground, simplify=simplify, area=_area_of_interest(aoi, raster.geobox))
+        maker = FeatureMaker(
+            raster=raster, ground=ground, simplify=simplify, area=_area_of_interest(aoi, raster.geobox)
+        )
         names = raster.class_names()
         first = next(iter(paths.values()))
         totals = _Totals()
@@ -118,7 +120,7 @@ def vectorize(
             style = None if head is None else polygon_style(head)
             name = first.stem if head is None else head.name
             with open_writers(paths, layer=name, ground=ground, style=style) as writers:
-                for features in layer.features(spool):
+                for features in maker.features(spool):
                     totals.add(features)
                     for writer in writers.values():
                         writer.write(features)

@@ -32,7 +32,7 @@ LOG_EVERY = 25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class TrainStep:
     """What the training says from time to time."""
 
     step: int
@@ -109,7 +109,7 @@ def rate(step: int, config: OptimiserConfig) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def fit(training: Training, progress: Callable[[Progress], None] | None = None) -> None:
+def fit(training: Training, progress: Callable[[TrainStep], None] | None = None) -> None:
     """Run the steps that are left; ends with the last checkpoint saved.
 
     Raises WorkError where the loss is no number, Interrupted on Ctrl-C or SIGTERM, after saving.
@@ -194,10 +194,10 @@ def _validate(training: Training) -> dict[str, float] | None:
     return scores
 
 
-def _event(training: Training, pace: float, scores: dict[str, float] | None) -> Progress:
+def _event(training: Training, pace: float, scores: dict[str, float] | None) -> TrainStep:
     mean = sum(training.losses) / max(1, len(training.losses))
     training.losses.clear()
-    return Progress(
+    return TrainStep(
         step=training.step,
         steps=training.config.optimiser.steps,
         loss=mean,
@@ -229,7 +229,7 @@ class Log:
             writer.writeheader()
             writer.writerows(kept)
 
-    def write(self, event: Progress, progress: Callable[[Progress], None] | None) -> None:
+    def write(self, event: TrainStep, progress: Callable[[TrainStep], None] | None) -> None:
         """Add a line, and tell who listens."""
         optimiser = self.training.config.optimiser
         row = {

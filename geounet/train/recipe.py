@@ -25,7 +25,7 @@ from geounet.model.spec import Head, InputBand, LabelClass, ModelSpec
 from geounet.train import checkpoint
 from geounet.train.config import HeadConfig, SampleConfig, SceneConfig, TrainConfig, load_config
 from geounet.train.data import Scaling, WindowSource, normalisation
-from geounet.train.loop import BEST, LAST, Progress, Training, fit
+from geounet.train.loop import BEST, LAST, Training, TrainStep, fit
 from geounet.train.pretrained import load_encoder
 from geounet.train.scenes import LabelTable, TrainScene, load_scene
 
@@ -40,7 +40,7 @@ def train(
     fresh: bool = False,
     device: str | None = None,
     threads: int | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[TrainStep], None] | None = None,
     warn: Callable[[str], None] = warnings.warn,
 ) -> Path:
     """Train what a file describes; returns the folder of the finished model package, ``<output>/<name>``.

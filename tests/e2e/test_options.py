@@ -238,6 +238,7 @@ def test_onnx_file_as_model(run_with, world):
         (("--batch", "many"), ("'many'", "whole number or auto")),
         (("--block", "0"), ("--block 0",)),
         (("--memory", "4GiBB"), ("'4GiBB'", "4GiB")),
+        (("--aoi", "~nobody-of-that-name/a.geojson"), ("~nobody-of-that-name", "path of a file")),
         (("--memory", "9KiB"), ("budget", "larger --memory")),
         (("--device", "cuda:99"), ("cuda:99", "--device cpu")),
         (("--device", "gpu"), ("expected auto, cpu, cuda",)),

@@ -13,7 +13,7 @@ from rasterio.windows import Window as RasterioWindow
 from geounet.errors import SceneError
 from geounet.grid.window import Window
 from geounet.io import resample as module
-from geounet.io.resample import Axis
+from geounet.io.resample import AxisMap
 from geounet.io.scene import open_scene
 
 LAX = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -136,7 +136,7 @@ def test_gsd_needs_a_crs(write_tif):
 
 @given(scale=st.floats(0.05, 40), offset=st.floats(-50, 50), source=st.integers(1, 60), flip=st.booleans())
 def test_weights_sum_to_what_is_covered(scale, offset, source, flip):
-    axis = Axis(scale=-scale if flip else scale, offset=offset, source=source)
+    axis = AxisMap(scale=-scale if flip else scale, offset=offset, source=source)
     places, weights = axis.taps(-5, 50)
     assert places.min() >= 0
     assert places.max() < source

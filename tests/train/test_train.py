@@ -16,7 +16,7 @@ import torch
 from geounet.errors import ConfigError, Interrupted, MissingExtraError, SceneError, WorkError
 from geounet.model.networks import load_network, read_weights
 from geounet.model.package import load_model
-from geounet.train import Progress, checkpoint, loop, recipe, train
+from geounet.train import TrainStep, checkpoint, loop, recipe, train
 from geounet.train.config import load_config
 from geounet.train.recipe import load_scenes
 from geounet.train.validate import predict
@@ -35,7 +35,7 @@ def assert_same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -
 
 
 def test_learns_one_window_by_heart(tiny: Write, tmp_path: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[TrainStep] = []
     file = tiny(
         data={
             "scenes": [{"name": n, "group": n, "image": "scene.tif", "labels": "labels.tif"} for n in "ab"],
