@@ -32,7 +32,7 @@ from geounet.grid.window import Window
 from geounet.io import pam
 from geounet.io.atomic import publish, publish_text, scratch_folder
 from geounet.io.levels import ANY_TRANSFORM, create, gdal, write_overviews
-from geounet.io.mosaic import BLOCK, Source, write_vrt
+from geounet.io.mosaic import BLOCK, MosaicPart, write_vrt
 from geounet.io.overviews import Halve, halve_mean, halve_mode
 from geounet.io.regrid import nearest_indices
 from geounet.io.whole import verify_blocks
@@ -162,9 +162,9 @@ def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox 
 
 def _on_target(
     mosaic: Mosaic, band: int, target: GeoBox | None, scratch: Path
-) -> tuple[GeoBox, tuple[Source, ...]]:
+) -> tuple[GeoBox, tuple[MosaicPart, ...]]:
     """The grid to write on, and what lies on it; regridded through one intermediate file where needed."""
-    sources = tuple(Source(window=w, path=p, band=band) for w, p in sorted(mosaic.parts))
+    sources = tuple(MosaicPart(window=w, path=p, band=band) for w, p in sorted(mosaic.parts))
     if target is None or target == mosaic.geobox:
         return mosaic.geobox, sources
     working, moved = scratch / "working.vrt", scratch / "target.tif"
@@ -177,4 +177,4 @@ def _on_target(
             pixels = source.read(1, window=RioWindow(0, low, mosaic.geobox.width, high - low))
             strip = pixels[index - low][:, cols]
             out.write(top, strip[None])
-    return target, (Source(window=target.window, path=moved),)
+    return target, (MosaicPart(window=target.window, path=moved),)

@@ -19,7 +19,7 @@ BLOCK = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class MosaicPart:
     """A file that fills one window of the virtual raster, pixel by pixel."""
 
     window: Window
@@ -31,7 +31,7 @@ class Source:
 def write_vrt(
     path: Path,
     geobox: GeoBox,
-    sources: Iterable[Source],
+    sources: Iterable[MosaicPart],
     *,
     overviews: Iterable[Path] = (),
     classes: Iterable[LabelClass] = (),
@@ -83,7 +83,7 @@ def _entry(rgb: tuple[int, int, int], alpha: int) -> str:
     return f'<Entry c1="{rgb[0]}" c2="{rgb[1]}" c3="{rgb[2]}" c4="{alpha}"/>\n'
 
 
-def _source(source: Source) -> str:
+def _source(source: MosaicPart) -> str:
     # SourceProperties let GDAL open a file only when its pixels are wanted.
     w = source.window
     size = f'xSize="{w.width}" ySize="{w.height}"'

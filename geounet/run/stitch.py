@@ -12,7 +12,7 @@ from typing import Any
 from geounet import __version__
 from geounet.grid.window import Window
 from geounet.io.cog import Mosaic, write_confidence_cog, write_label_cog
-from geounet.io.mosaic import Source, write_vrt
+from geounet.io.mosaic import MosaicPart, write_vrt
 from geounet.io.styles import write_style
 from geounet.model.spec import Head
 from geounet.run.context import RunContext
@@ -93,7 +93,7 @@ def confidence_source(context: RunContext, number: int, head: Head) -> Path:
         )
         return path
     path = scratch / f"{head.name}_confidence.vrt"
-    sources = (Source(window=w, path=p, band=2 * number + 2) for w, p in mosaic_of(context).parts)
+    sources = (MosaicPart(window=w, path=p, band=2 * number + 2) for w, p in mosaic_of(context).parts)
     write_vrt(path, plan.geobox, sources)
     return path
 
