@@ -98,34 +98,12 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
 
     Raises ConfigError or ModelError where it cannot work, with the remedy.
     """
-    spec = package.spec
     check_formats(options.formats)
-    tile = options.tile or spec.tile
-    check_tile(tile, package)
-    overlap = options.overlap if options.overlap is not None else _default_overlap(package, tile)
-    if overlap >= tile:
-        raise ConfigError(f"--overlap {overlap} with tiles of {tile}: expected less than the tile; try {tile // 4}")
-    workers = max(1, options.workers)
     _check_parallel(options)
-    request = EngineRequest(
-        device=resolve_device(options.device, package),
-        precision=options.precision,
-        tile=tile,
-        batch=options.batch,
-        threads=options.threads or max(1, usable_cores() // workers),
-        tta=options.tta,
-    )
-    lattice = Lattice.over(height=scene.geobox.height, width=scene.geobox.width, tile=tile, overlap=overlap)
-    bytes_per_column = column_bytes(scene, package, tile)
-    budget = memory_budget(options.memory, workers)
-    partition = divide(lattice, block=options.block, workers=workers, columns=budget // bytes_per_column)
-    memory = bytes_per_column * min(partition.block_width + tile, lattice.cols.length + tile)
-    if memory > budget:
-        smaller = "block" if options.block is not None else "tile"
-        raise ConfigError(
-            f"blocks of {partition.block_width} columns need {human.size(memory * workers)}, the budget is "
-            f"{human.size(budget * workers)}; give a larger --memory or a smaller --{smaller}"
-        )
+    workers = max(1, options.workers)
+    lattice = _lattice(scene, package, options)
+    request = _request(package, options, tile=lattice.tile, workers=workers)
+    partition, memory = _within_budget(lattice, options, per_column=column_bytes(scene, package, lattice.tile))
     return Plan(
         scene=scene.spec,
         scene_name=scene.name,
@@ -140,8 +118,8 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
         partition=partition,
         workers=workers,
         output=output,
-        costs=estimate(lattice, partition, workers=workers, heads=len(spec.heads), memory=memory),
-        warnings=(*scene.warnings, *fit_warnings(scene, spec)),
+        costs=estimate(lattice, partition, workers=workers, heads=len(package.spec.heads), memory=memory),
+        warnings=(*scene.warnings, *fit_warnings(scene, package.spec)),
     )
 
 
@@ -158,6 +136,45 @@ def _check_parallel(options: InferOptions) -> None:
                 f"--{name} {value}: there are {human.count(cores, 'core')} to use; expected at most {most}, "
                 f"and more than {cores} are rarely faster"
             )
+
+
+def _lattice(scene: Scene, package: Package, options: InferOptions) -> Lattice:
+    """The tiles that cover the scene. Raises ConfigError for tiles or overlaps that cannot be."""
+    tile = options.tile or package.spec.tile
+    check_tile(tile, package)
+    overlap = options.overlap if options.overlap is not None else _default_overlap(package, tile)
+    if overlap >= tile:
+        raise ConfigError(f"--overlap {overlap} with tiles of {tile}: expected less than the tile; try {tile // 4}")
+    return Lattice.over(height=scene.geobox.height, width=scene.geobox.width, tile=tile, overlap=overlap)
+
+
+def _request(package: Package, options: InferOptions, *, tile: int, workers: int) -> EngineRequest:
+    return EngineRequest(
+        device=resolve_device(options.device, package),
+        precision=options.precision,
+        tile=tile,
+        batch=options.batch,
+        threads=options.threads or max(1, usable_cores() // workers),
+        tta=options.tta,
+    )
+
+
+def _within_budget(lattice: Lattice, options: InferOptions, *, per_column: int) -> tuple[Partition, int]:
+    """The blocks, and the bytes that each process needs for one. Raises ConfigError where memory does not suffice.
+
+    ``per_column``: bytes that one more column of a block costs.
+    """
+    workers = max(1, options.workers)
+    budget = memory_budget(options.memory, workers)
+    partition = divide(lattice, block=options.block, workers=workers, columns=budget // per_column)
+    memory = per_column * min(partition.block_width + lattice.tile, lattice.cols.length + lattice.tile)
+    if memory > budget:
+        smaller = "block" if options.block is not None else "tile"
+        raise ConfigError(
+            f"blocks of {partition.block_width} columns need {human.size(memory * workers)}, the budget is "
+            f"{human.size(budget * workers)}; give a larger --memory or a smaller --{smaller}"
+        )
+    return partition, memory
 
 
 def _default_overlap(package: Package, tile: int) -> int:
