@@ -18,7 +18,7 @@ def scene_groups(scenes: Sequence[str], options: Any) -> list[Group]:
 
     Raises ConfigError where two scenes would write into one folder.
     """
-    from geounet.run.plan import folder_of
+    from geounet.run.opening import folder_of
 
     groups: list[Group] = [list(scenes)] if options.stack else [[scene] for scene in scenes]
     seen: dict[Path, str] = {}

@@ -12,6 +12,7 @@ from geounet.run.adopt import with_partition_of
 from geounet.run.context import RunContext
 from geounet.run.execute import compute_blocks, interruptible
 from geounet.run.journal import Journal, Record, hold
+from geounet.run.opening import open_for, results_folder
 from geounet.run.options import InferOptions
 from geounet.run.outputs import (
     claim_outputs,
@@ -20,7 +21,7 @@ from geounet.run.outputs import (
     refuse_to_overwrite,
     settle_parts,
 )
-from geounet.run.plan import Plan, make_plan, open_for, results_folder
+from geounet.run.plan import Plan, make_plan
 from geounet.run.progress import Progress
 from geounet.run.result import Run
 from geounet.run.stitch import stitch_parts

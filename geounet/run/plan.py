@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -17,12 +16,11 @@ from geounet.grid.blocks import Partition
 from geounet.grid.geobox import GeoBox
 from geounet.grid.lattice import Lattice
 from geounet.io import human
-from geounet.io.access import safe_stem
 from geounet.io.scene import Scene, SceneSpec
 from geounet.io.vectors import check_formats
 from geounet.model.engine import EngineRequest, check_tile, engine_kind, resolve_device
 from geounet.model.package import Package
-from geounet.run.fit import choose_bands, fit_warnings
+from geounet.run.fit import fit_warnings
 from geounet.run.options import InferOptions
 
 _WIDEST = 8192  # pixels; wider blocks save little and their canvas grows
@@ -259,47 +257,3 @@ def usable_cores() -> int:
 def key_of(**facts: Any) -> str:
     """sha256 of the facts, whatever their order."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def results_folder(scene: Scene, options: InferOptions, *, several: bool) -> Path:
-    """Where the results of an open scene go."""
-    return folder_of(scene.spec.paths[0], options.output, several=several)
-
-
-def folder_of(path: str, output: Path | None, *, several: bool) -> Path:
-    """``-o DIR``, ``DIR/<stem>`` for several scenes, or ``<stem>_geounet`` beside the scene's (first) file.
-
-    Results of a remote scene go to the current folder.
-    """
-    stem = safe_stem(path)
-    if output is not None:
-        return output / stem if several else output
-    source = Path(path).absolute()
-    return (source.parent if source.exists() else Path.cwd()) / f"{stem}_geounet"
-
-
-def open_for(paths: Sequence[str | Path], options: InferOptions, package: Package) -> Scene:
-    """Open a scene with the bands that the model needs. Raises SceneError or ModelError, in one line."""
-    from geounet.io.scene import open_scene
-
-    def opened(bands: Sequence[str] | None) -> Scene:
-        return open_scene(
-            paths,
-            bands=bands,
-            nodata=options.nodata,
-            mask=options.mask,
-            stack=options.stack,
-            gsd=options.gsd,
-            allow_remote=options.allow_remote,
-        )
-
-    if options.bands is not None:
-        scene = opened(options.bands)
-        choose_bands(scene, package.spec, given=True)
-        return scene
-    scene = opened(None)
-    chosen = choose_bands(scene, package.spec, given=False)
-    if chosen is None:
-        return scene
-    scene.close()
-    return opened(chosen)

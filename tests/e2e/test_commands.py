@@ -252,8 +252,8 @@ def test_all_scenes_refused(infer, tmp_path):
 
 def test_the_command_line_and_python_agree_where_results_go(world, tmp_path, monkeypatch):
     from geounet.config import build_options
+    from geounet.run.opening import folder_of
     from geounet.run.pipeline import plan_scene
-    from geounet.run.plan import folder_of
 
     scene = shutil.copy(world.scene, tmp_path / "town.north.tif")
     monkeypatch.chdir(tmp_path)

@@ -1,0 +1,56 @@
+"""Which scene a run is about, and where its results go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from geounet.io.access import safe_stem
+from geounet.io.scene import Scene
+from geounet.model.package import Package
+from geounet.run.fit import choose_bands
+from geounet.run.options import InferOptions
+
+
+def results_folder(scene: Scene, options: InferOptions, *, several: bool) -> Path:
+    """Where the results of an open scene go."""
+    return folder_of(scene.spec.paths[0], options.output, several=several)
+
+
+def folder_of(path: str, output: Path | None, *, several: bool) -> Path:
+    """``-o DIR``, ``DIR/<stem>`` for several scenes, or ``<stem>_geounet`` beside the scene's (first) file.
+
+    Results of a remote scene go to the current folder.
+    """
+    stem = safe_stem(path)
+    if output is not None:
+        return output / stem if several else output
+    source = Path(path).absolute()
+    return (source.parent if source.exists() else Path.cwd()) / f"{stem}_geounet"
+
+
+def open_for(paths: Sequence[str | Path], options: InferOptions, package: Package) -> Scene:
+    """Open a scene with the bands that the model needs. Raises SceneError or ModelError, in one line."""
+    from geounet.io.scene import open_scene
+
+    def opened(bands: Sequence[str] | None) -> Scene:
+        return open_scene(
+            paths,
+            bands=bands,
+            nodata=options.nodata,
+            mask=options.mask,
+            stack=options.stack,
+            gsd=options.gsd,
+            allow_remote=options.allow_remote,
+        )
+
+    if options.bands is not None:
+        scene = opened(options.bands)
+        choose_bands(scene, package.spec, given=True)
+        return scene
+    scene = opened(None)
+    chosen = choose_bands(scene, package.spec, given=False)
+    if chosen is None:
+        return scene
+    scene.close()
+    return opened(chosen)
