@@ -45,6 +45,12 @@ def return_freed_memory() -> None:
             libc.malloc_trim(0)
 
 
+def trim() -> None:
+    """Hand back what lies free now; the setting stays."""
+    if (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
+
+
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
     """Both, around a body."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from geounet import heap
 from geounet.run.journal import Journal, Record
 from geounet.run.options import InferOptions
 from geounet.run.plan import Plan
@@ -33,9 +34,10 @@ class RunContext:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Add the body's wall time to a stage."""
+        """Add the body's wall time to a stage; what it no longer needs is the next one's."""
         started = time.perf_counter()
         try:
             yield
         finally:
+            heap.trim()
             self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - started
