@@ -1,0 +1,230 @@
+"""From the skeleton of a mask to its centre-lines: pruned, bridged, drawn as lines, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numba import njit
+from numpy.typing import NDArray
+
+from geounet.vector.bridges import Likelihood, bridged
+from geounet.vector.network import IntArray, Network, network
+from geounet.vector.skeleton import Skeleton
+from geounet.vector.spurs import without_spurs
+
+FloatArray = NDArray[np.float64]
+Sides = Callable[[IntArray], FloatArray]
+"""Lengths ``(n, 2)`` of a pixel along rows and along columns in the rows ``(n,)``."""
+
+_SMOOTHING = 8
+"""Rounds of averaging with both neighbours, which together are a Gaussian of two pixels."""
+_FINEST = 0.5
+"""Pixels; lines are never kept finer than this."""
+UNKNOWN = 255
+"""Confidence that is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CentreLines:
+    """A graph of lines, numbered from 0; coordinates are grid corners of the raster: column, row."""
+
+    xy: FloatArray
+    """``(points, 2)``."""
+    starts: IntArray
+    """``(edges + 1,)`` where each edge begins in ``xy``."""
+    ends: NDArray[np.int32]
+    """``(edges, 2)`` nodes at which edges begin and end."""
+    width: FloatArray
+    """``(edges,)`` mean width of the mark along the edge, in the unit of the sides."""
+    width_sd: FloatArray
+    """``(edges,)`` and its standard deviation."""
+    confidence: FloatArray | None
+    """``(edges,)`` mean of the confidence bytes under the line, NaN where none is known."""
+    node_xy: FloatArray
+    """``(nodes, 2)``."""
+    degree: IntArray
+    """``(nodes,)`` ends of edges at each node."""
+
+
+def centre_lines(  # noqa: PLR0913
+    skeleton: Skeleton,
+    *,
+    shape: tuple[int, int],
+    sides: Sides,
+    spur: float | None = None,
+    bridge: float = 0.0,
+    likelihood: Likelihood | None = None,
+    simplify: float = 0.0,
+) -> CentreLines:
+    """The graph of a mask's centre-lines.
+
+    Args:
+        skeleton: of the whole mask, its ``reach`` in the unit of ``sides``.
+        shape: height and width of the raster.
+        sides: of pixels, by row.
+        spur: dead ends shorter than this are pruned; None: shorter than the mark is wide.
+        bridge: gaps up to this are closed where ends point at each other, or at another line.
+        likelihood: of being marked, for pixels in a gap; None: geometry alone decides.
+        simplify: tolerance of the lines; at least half a pixel.
+    """
+    width = shape[1]
+    place, reach = skeleton.place, skeleton.reach
+    scale = sides(place // width)
+    stays = without_spurs(place, reach, width=width, sides=scale, spur=spur, lone=bridge <= 0)
+    place, reach = place[stays], reach[stays]
+    confidence = None if skeleton.confidence is None else skeleton.confidence[stays]
+    if bridge > 0:
+        place, reach, confidence = bridged(
+            place, reach, confidence, width=width, sides=sides, longest=bridge, likelihood=likelihood
+        )
+        scale = sides(place // width)
+        stays = without_spurs(place, reach, width=width, sides=scale, spur=spur)
+        place, reach = place[stays], reach[stays]
+        confidence = None if confidence is None else confidence[stays]
+    net = network(place, width=width)
+    return _drawn(net, place, reach, confidence, shape, sides, simplify)
+
+
+def _drawn(  # noqa: PLR0917
+    net: Network,
+    place: IntArray,
+    reach: FloatArray,
+    confidence: NDArray[np.uint8] | None,
+    shape: tuple[int, int],
+    sides: Sides,
+    simplify: float,
+) -> CentreLines:
+    scale = sides(place // shape[1])
+    centre = np.stack([place % shape[1], place // shape[1]], axis=1) + 0.5
+    node_xy = _node_centres(net, centre)
+    xy = centre[net.path]
+    xy[net.starts[:-1]], xy[net.starts[1:] - 1] = node_xy[net.ends[:, 0]], node_xy[net.ends[:, 1]]
+    _reach_out(xy, net.starts, net.ends, net.degree, reach[net.path], scale[net.path], np.array(shape[::-1]), node_xy)
+    for _ in range(_SMOOTHING):
+        _smooth(xy, net.starts)
+    xy, starts = _simplified(xy, net.starts, sides, simplify)
+    mean, spread = _widths(net, reach, scale, place, shape[1])
+    return CentreLines(
+        xy=xy,
+        starts=starts,
+        ends=net.ends,
+        width=mean,
+        width_sd=spread,
+        confidence=None if confidence is None else _confidences(net, confidence),
+        node_xy=node_xy,
+        degree=net.degree,
+    )
+
+
+def _node_centres(net: Network, centre: FloatArray) -> FloatArray:
+    """``(nodes, 2)`` the middle of each node's pixels."""
+    held = net.node_of >= 0
+    node = net.node_of[held]
+    count = np.bincount(node, minlength=net.node_count)
+    sums = [np.bincount(node, weights=centre[held, k], minlength=net.node_count) for k in range(2)]
+    return np.asarray((np.stack(sums, axis=1) / np.maximum(count, 1)[:, None]).reshape(-1, 2))
+
+
+@njit(cache=True, nogil=True)
+def _reach_out(
+    xy: Any, starts: Any, ends: Any, degree: Any, reach: Any, scale: Any, shape: Any, node_xy: Any
+) -> None:
+    """Lead dead ends on to where the mark ends.
+
+    Thinning shortens a line by about its reach, which is the radius of a disc inside of the mark: a line that is
+    made longer by that stays inside, too. At the rim of the raster it ends.
+    """
+    for e in range(ends.shape[0]):
+        for side in range(2):
+            if degree[ends[e, side]] != 1:
+                continue
+            a, step = (starts[e], 1) if side == 0 else (starts[e + 1] - 1, -1)
+            last = starts[e + 1] - 1 if side == 0 else starts[e]
+            sx, sy = scale[a, 0], scale[a, 1]
+            far = max(reach[a] - 0.5 * min(sx, sy), 0.0)
+            i = a
+            while i != last and np.hypot((xy[i, 0] - xy[a, 0]) * sx, (xy[i, 1] - xy[a, 1]) * sy) < 2 * reach[a]:
+                i += step
+            dx, dy = (xy[a, 0] - xy[i, 0]) * sx, (xy[a, 1] - xy[i, 1]) * sy
+            length = np.hypot(dx, dy)
+            if length == 0:
+                continue
+            u, v = dx / length * far / sx, dy / length * far / sy
+            t = 1.0
+            if u != 0:
+                t = min(t, ((shape[0] if u > 0 else 0.0) - xy[a, 0]) / u)
+            if v != 0:
+                t = min(t, ((shape[1] if v > 0 else 0.0) - xy[a, 1]) / v)
+            xy[a, 0] += t * u
+            xy[a, 1] += t * v
+            node_xy[ends[e, side], 0], node_xy[ends[e, side], 1] = xy[a, 0], xy[a, 1]
+
+
+@njit(cache=True, nogil=True)
+def _smooth(xy: Any, starts: Any) -> None:
+    """One round of averaging each point with its neighbours; the ends of lines stay."""
+    for e in range(starts.size - 1):
+        before = xy[starts[e], 0], xy[starts[e], 1]
+        for i in range(starts[e] + 1, starts[e + 1] - 1):
+            here = xy[i, 0], xy[i, 1]
+            xy[i, 0] = (before[0] + 2 * here[0] + xy[i + 1, 0]) / 4
+            xy[i, 1] = (before[1] + 2 * here[1] + xy[i + 1, 1]) / 4
+            before = here
+
+
+def _simplified(xy: FloatArray, starts: IntArray, sides: Sides, tolerance: float) -> tuple[FloatArray, IntArray]:
+    """Lines without the points that are nearer than ``tolerance`` to what is left (Douglas and Peucker)."""
+    count = starts.size - 1
+    if not count:
+        return xy, starts
+    which = np.repeat(np.arange(count), np.diff(starts))
+    scale = sides(xy[starts[:-1], 1].astype(np.int64))
+    lines = shapely.linestrings(xy * scale[which], indices=which)
+    finest = _FINEST * scale.min(axis=1)
+    out = shapely.simplify(lines, np.maximum(tolerance, finest), preserve_topology=False)
+    points, owner = shapely.get_coordinates(out, return_index=True)
+    return points / scale[owner], np.searchsorted(owner, np.arange(count + 1))
+
+
+def _widths(
+    net: Network, reach: FloatArray, scale: FloatArray, place: IntArray, width: int
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and spread of the mark's width along each edge.
+
+    Pixels within the reach of a node that others share are left out, as the mark is wider there, unless that
+    leaves none. A mark ``w`` pixels wide has a reach of ``(w + 1) / 2`` if ``w`` is odd, else of ``w / 2``.
+    """
+    row, column = place // width, place % width
+    half = 0.5 * np.sqrt(scale[:, 0] * scale[:, 1])
+    across = 2 * reach - half
+    near = np.zeros(net.path.size, np.bool_)
+    for end, first in ((0, net.starts[:-1]), (1, net.starts[1:] - 1)):
+        pixel = net.path[first][net.edge_of_path]
+        shared = net.degree[net.ends[:, end]] > 1
+        away = np.hypot(
+            (column[net.path] - column[pixel]) * scale[pixel, 0], (row[net.path] - row[pixel]) * scale[pixel, 1]
+        )
+        near |= shared[net.edge_of_path] & (away < reach[pixel])
+    free = np.bincount(net.edge_of_path, weights=~near, minlength=net.edge_count) > 0
+    used = ~near | ~free[net.edge_of_path]
+    return _mean_and_spread(across[net.path[used]], net.edge_of_path[used], net.edge_count)
+
+
+def _mean_and_spread(values: FloatArray, group: IntArray, count: int) -> tuple[FloatArray, FloatArray]:
+    size = np.maximum(np.bincount(group, minlength=count), 1)
+    mean = np.bincount(group, weights=values, minlength=count) / size
+    square = np.bincount(group, weights=(values - mean[group]) ** 2, minlength=count) / size
+    return mean, np.sqrt(square)
+
+
+def _confidences(net: Network, confidence: NDArray[np.uint8]) -> FloatArray:
+    """``(edges,)`` mean of the bytes that are known."""
+    values = confidence[net.path].astype(np.float64)
+    known = values != UNKNOWN
+    count = np.bincount(net.edge_of_path, weights=known, minlength=net.edge_count)
+    total = np.bincount(net.edge_of_path, weights=np.where(known, values, 0), minlength=net.edge_count)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
