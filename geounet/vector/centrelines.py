@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from geounet.vector.bridges import Likelihood, bridged
 from geounet.vector.network import IntArray, Network, network
 from geounet.vector.skeleton import Skeleton
-from geounet.vector.spurs import without_spurs
+from geounet.vector.spurs import glued, lengths, node_reaches, without_spurs
 
 FloatArray = NDArray[np.float64]
 Sides = Callable[[IntArray], FloatArray]
@@ -86,6 +86,8 @@ def centre_lines(  # noqa: PLR0913
         place, reach = place[stays], reach[stays]
         confidence = None if confidence is None else confidence[stays]
     net = network(place, width=width)
+    length = lengths(net, place, width, sides(place // width))
+    net = network(place, width=width, glued=glued(net, length, node_reaches(net, reach)))
     return _drawn(net, place, reach, confidence, shape, sides, simplify)
 
 

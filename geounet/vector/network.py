@@ -52,12 +52,16 @@ class Network:
         return np.repeat(np.arange(self.edge_count), np.diff(self.starts))
 
 
-def network(place: IntArray, *, width: int) -> Network:
-    """The graph of the pixels ``place`` (``row * width + column``, rising). Pixels by themselves are left out."""
+def network(place: IntArray, *, width: int, glued: NDArray[np.bool_] | None = None) -> Network:
+    """The graph of the pixels ``place`` (``row * width + column``, rising). Pixels by themselves are left out.
+
+    ``glued`` ``(n,)``: pixels that are taken for crossings whatever meets there.
+    """
     near = neighbours(place, width)
     links = _links(near)
     degree = (links >= 0).sum(axis=1)
-    node_of = _nodes(links, degree)
+    crossing = degree > 2 if glued is None else (degree > 2) | glued
+    node_of = _nodes(links, degree, crossing)
     path, starts, ends = _trace(links, degree, node_of)
     first = _first_pixels(path, starts, degree)
     order = np.argsort(first, kind="stable")
@@ -101,23 +105,23 @@ def _links(near: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _nodes(links: Any, degree: Any) -> Any:
+def _nodes(links: Any, degree: Any, crossing: Any) -> Any:
     """``(n,)`` number of the node of each pixel: ends, and clusters of crossings; −1 for the others."""
     n = degree.size
     out = np.full(n, -1, np.int32)
     stack = np.empty(n, np.int32)
     count = 0
     for i in range(n):
-        if out[i] >= 0 or degree[i] == 2 or degree[i] == 0:
+        if out[i] >= 0 or not (crossing[i] or degree[i] == 1):
             continue
         out[i] = count
         stack[0], waiting = i, 1
-        while waiting and degree[i] > 2:
+        while waiting and crossing[i]:
             waiting -= 1
             p = stack[waiting]
             for k in range(8):
                 q = links[p, k]
-                if q >= 0 and out[q] < 0 and degree[q] > 2:
+                if q >= 0 and out[q] < 0 and crossing[q]:
                     out[q] = count
                     stack[waiting] = q
                     waiting += 1

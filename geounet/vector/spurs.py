@@ -1,8 +1,7 @@
-"""Spurs: short dead ends that say more about the outline of a mark than about a road.
+"""What says more about the outline of a mark than about a road: spurs, lone specks, rings around small holes.
 
-They go in rounds: of the dead ends at a node that are too short only the shortest goes, then lines that met there
-and now only pass are one line, which may be long enough. So of the two tips of a fork at the end of a road one
-stays. The rounds hang on the whole graph and not on the order in which it was made.
+They go in rounds, in each of which the whole graph decides: so nothing hangs on the order in which it was made.
+Where a line ends in a fork of two short tips, both go; then lines that met there and now only pass are one line.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geounet.vector.network import IntArray, Network, network
+from geounet.vector.short_rings import closing_edges
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -35,51 +35,74 @@ def lengths(net: Network, place: IntArray, width: int, sides: FloatArray) -> Flo
     return np.add.reduceat(steps(net, place, width, sides), net.starts[:-1]) if net.edge_count else np.zeros(0)
 
 
+def node_reaches(net: Network, reach: FloatArray) -> FloatArray:
+    """``(nodes,)`` the greatest reach of a node's pixels."""
+    out = np.zeros(net.node_count)
+    held = net.node_of >= 0
+    np.maximum.at(out, net.node_of[held], reach[held])
+    return out
+
+
 def without_spurs(
     place: IntArray, reach: FloatArray, *, width: int, sides: FloatArray, spur: float | None, lone: bool = True
 ) -> BoolArray:
     """``(n,)`` which pixels of a skeleton stay.
 
     ``spur``: length below which a dead end goes, in the unit of ``sides`` ``(n, 2)`` and of ``reach``; None: the
-    width of the mark where it branches off. ``lone``: whether lines that meet no other go too.
+    width of the mark where it branches off. A ring goes up to one and a half times the circle of that diameter.
+    ``lone``: whether lines that meet no other go too.
     """
     stays = np.ones(place.size, np.bool_)
     while True:
         kept = np.flatnonzero(stays)
         net = network(place[kept], width=width)
-        goes = _too_short(net, place[kept], reach[kept], width, sides[kept], spur, lone)
+        length = lengths(net, place[kept], width, sides[kept])
+        at_node = node_reaches(net, reach[kept])
+        limits = 2 * at_node if spur is None else np.full(net.node_count, spur)
+        if lone and net.edge_count:
+            goes = _lone(net, length, reach[kept], spur)
+        else:
+            goes = np.zeros(net.edge_count, np.bool_)
+        goes[closing_edges(net.ends, length, 1.5 * np.pi * limits)] = True
+        goes[_short_tips(net, length, limits, goes)] = True
         if not goes.any():
             return stays
         stays[kept[_pixels(net, goes)]] = False
 
 
-def _too_short(  # noqa: PLR0917
-    net: Network, place: IntArray, reach: FloatArray, width: int, sides: FloatArray, spur: float | None, lone: bool
-) -> BoolArray:
-    """``(edges,)`` which edges go in this round."""
-    if not net.edge_count:
-        return np.zeros(0, np.bool_)
-    dead = net.degree[net.ends] == 1
-    length = lengths(net, place, width, sides)
-    if spur is None:
-        widest = np.maximum.reduceat(reach[net.path], net.starts[:-1])
-        at_node = np.zeros(net.node_count)
-        held = net.node_of >= 0
-        np.maximum.at(at_node, net.node_of[held], reach[held])
-        inner = at_node[np.where(dead[:, 0], net.ends[:, 1], net.ends[:, 0])]
-        limit = 2 * np.where(dead.all(axis=1), widest, inner)
-    else:
-        limit = np.full(net.edge_count, spur)
-    short = length < limit
-    alone = dead.all(axis=1)
-    hanging = np.flatnonzero(short & dead.any(axis=1) & ~alone)
-    node = np.where(dead[hanging, 0], net.ends[hanging, 1], net.ends[hanging, 0])
-    order = np.lexsort([hanging, length[hanging], node])
-    first = np.ones(order.size, np.bool_)
-    first[1:] = node[order][1:] != node[order][:-1]
-    goes = short & alone & lone
-    goes[hanging[order[first]]] = True
-    return goes
+def glued(net: Network, length: FloatArray, at_node: FloatArray) -> BoolArray:
+    """``(n,)`` the pixels between crossings that are nearer to each other than to the outline: they are one."""
+    both = (net.degree[net.ends] > 2).all(axis=1) & (net.ends[:, 0] != net.ends[:, 1])
+    near = both & (length < at_node[net.ends].max(axis=1, initial=0))
+    out = np.zeros(net.node_of.size, np.bool_)
+    out[net.path[near[net.edge_of_path]]] = True
+    return out
+
+
+def _lone(net: Network, length: FloatArray, reach: FloatArray, spur: float | None) -> BoolArray:
+    """``(edges,)`` which are short and meet no other."""
+    widest = np.maximum.reduceat(reach[net.path], net.starts[:-1])
+    alone = (net.degree[net.ends] == 1).all(axis=1)
+    return alone & (length < (2 * widest if spur is None else spur))
+
+
+def _short_tips(net: Network, length: FloatArray, limits: FloatArray, goes: BoolArray) -> IntArray:
+    """The dead ends that are too short for the node where they branch off.
+
+    Where nothing else would be left at a node, the longest stays, and of two the first.
+    """
+    dead = (net.degree[net.ends] == 1) & ~goes[:, None]
+    inner = np.where(dead[:, 0], net.ends[:, 1], net.ends[:, 0])
+    tips = np.flatnonzero((dead[:, 0] != dead[:, 1]) & (length < limits[inner]))
+    if not tips.size:
+        return tips
+    node = inner[tips]
+    left = np.bincount(net.ends[~goes].reshape(-1), minlength=net.node_count)
+    left -= np.bincount(node, minlength=net.node_count)
+    order = np.lexsort([-tips, length[tips], node])
+    last = np.ones(order.size, np.bool_)
+    last[:-1] = node[order][1:] != node[order][:-1]
+    return tips[order[~(last & (left[node[order]] == 0))]]
 
 
 def _pixels(net: Network, goes: BoolArray) -> IntArray:
