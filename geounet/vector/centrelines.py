@@ -189,7 +189,10 @@ def _simplified(xy: FloatArray, starts: IntArray, sides: Sides, tolerance: float
     finest = _FINEST * scale.min(axis=1)
     out = shapely.simplify(lines, np.maximum(tolerance, finest), preserve_topology=False)
     points, owner = shapely.get_coordinates(out, return_index=True)
-    return points / scale[owner], np.searchsorted(owner, np.arange(count + 1))
+    points, begin = points / scale[owner], np.searchsorted(owner, np.arange(count + 1))
+    for new, old in ((begin[:-1], starts[:-1]), (begin[1:] - 1, starts[1:] - 1)):
+        points[new] = xy[old]  # to the last bit where their nodes are
+    return points, begin
 
 
 def _widths(
