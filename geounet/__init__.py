@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from geounet.api import evaluate, infer, plan
+    from geounet.io.road_graph import road_graph
     from geounet.io.scene import Scene, open_scene
     from geounet.model.package import load_model
     from geounet.run.plan import Plan
@@ -32,6 +33,7 @@ _HOME = {
     "infer": "geounet.api",
     "plan": "geounet.api",
     "open_scene": "geounet.io.scene",
+    "road_graph": "geounet.io.road_graph",
     "load_model": "geounet.model.package",
     "vectorize": "geounet.run.vectorize",
     "write_sample": "geounet.sample",
@@ -56,6 +58,7 @@ __all__ = [
     "load_model",
     "open_scene",
     "plan",
+    "road_graph",
     "vectorize",
     "write_sample",
 ]

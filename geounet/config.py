@@ -52,6 +52,8 @@ class Options(TypedDict, total=False):
     scheduler: str
     min_area: float
     simplify: float
+    bridge: float
+    spur: float
     formats: str | list[str]
     confidence: bool
     fresh: bool
@@ -239,6 +241,8 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "scheduler": _text,
     "min_area": _number,
     "simplify": _number,
+    "bridge": _number,
+    "spur": _number,
     "formats": _formats,
     "confidence": _flag,
     "fresh": _flag,

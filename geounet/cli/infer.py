@@ -64,7 +64,7 @@ def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
         facts = {name: getattr(run, name) for name in ("scene", "output", "pixels", "pixels_computed", "tiles")}
         facts |= {
             name: getattr(run, name)
-            for name in ("tiles_skipped", "features", "area_by_class", "timings", "engine", "reused")
+            for name in ("tiles_skipped", "features", "area_by_class", "length", "timings", "engine", "reused")
         }
         show.json_line("done", **facts, paths={name: str(path) for name, path in run.paths.items()})
         return
@@ -81,6 +81,8 @@ def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
     for head, areas in run.area_by_class.items():
         click.echo(f"{head}: {human.count(run.features.get(head, 0), 'polygon')}")
         show.table([(name, human.area(value, run.area_unit)) for name, value in areas.items()])
+        if (layer := f"{head}_lines") in run.length:
+            click.echo(human.lines(run.features.get(layer, 0), run.length[layer], run.area_unit))
     sys.stdout.flush()
 
 

@@ -40,6 +40,8 @@ _RUN_OPTIONS = [
     click.option("--scheduler", metavar="tcp://…", help="Run on the workers of this Dask scheduler."),
     click.option("--min-area", type=float, metavar="M2", help="Smaller polygons join their neighbours."),
     click.option("--simplify", type=float, metavar="METRES", help="Simplify outlines; no gaps, no overlaps."),
+    click.option("--bridge", type=float, metavar="METRES", help="Close gaps in centre-lines up to this."),
+    click.option("--spur", type=float, metavar="METRES", help="Prune dead ends below this [default: road width]."),
     click.option("--format", "formats", metavar="NAME[,NAME]", help="geojson, geojsonseq, gpkg, fgb, parquet."),
     click.option("--confidence", is_flag=True, default=None, help="Also write a confidence raster per head."),
     click.option("--fresh", is_flag=True, default=None, help="Forget what an earlier run finished."),

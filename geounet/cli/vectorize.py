@@ -19,14 +19,24 @@ from geounet.io import human
 @click.option("--min-area", type=float, default=0.0, metavar="M2", help="Smaller polygons join their neighbours.")
 @click.option("--simplify", type=float, default=0.0, metavar="METRES", help="Simplify; no gaps, no overlaps.")
 @click.option("--aoi", metavar="FILE", help="Polygons of a vector file: keep only what lies inside.")
+@click.option(
+    "--lines",
+    is_flag=False,
+    flag_value="",
+    metavar="[CLASS]",
+    help="Also write centre-lines and their nodes, of a class by value or name [default: road, else 1].",
+)
+@click.option("--bridge", type=float, default=0.0, metavar="METRES", help="Close gaps in centre-lines up to this.")
+@click.option("--spur", type=float, metavar="METRES", help="Prune dead ends below this [default: road width].")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @output_options
-def vectorize(labels: str, formats: str | None, as_json: bool, quiet: bool, **given: Any) -> int:
+def vectorize(labels: str, formats: str | None, lines: str | None, as_json: bool, quiet: bool, **given: Any) -> int:
     """Turn a raster of class values into polygons: one per connected area, exact, without a trace of tiles.
 
     \b
     geounet vectorize landuse.tif                          # → landuse.geojson
     geounet vectorize labels.tif -o map.gpkg --min-area 50
+    geounet vectorize road.tif --lines                     # → road_lines.geojson, road_nodes.geojson too
     """
     from geounet.cli.progress import BarProgress, choose_progress
     from geounet.io.vectors import SUFFIXES
@@ -44,7 +54,9 @@ def vectorize(labels: str, formats: str | None, as_json: bool, quiet: bool, **gi
         done = rows
 
     try:
-        result = run_vectorize(labels, formats=names, progress=on_rows, **given)
+        result = run_vectorize(
+            labels, formats=names, progress=on_rows, lines=False if lines is None else lines, **given
+        )
         progress.finish()
     finally:
         if isinstance(progress, BarProgress):
@@ -52,12 +64,16 @@ def vectorize(labels: str, formats: str | None, as_json: bool, quiet: bool, **gi
     for warning in result.warnings:
         progress.warn(warning)
     if as_json:
-        show.json_line(
-            "done", paths=result.paths, features=result.feature_count, area_by_class=dict(result.area_by_class)
-        )
+        facts = {"features": result.feature_count, "area_by_class": dict(result.area_by_class)}
+        if result.line_paths:
+            facts |= {"lines": result.line_count, "nodes": result.node_count, "length": result.length}
+        show.json_line("done", paths=[*result.paths, *result.line_paths], **facts)
     elif not quiet:
         click.echo(human.count(result.feature_count, "polygon"))
-        show.table([(str(path), human.size(path.stat().st_size)) for path in result.paths])
+        if result.line_paths:
+            click.echo(human.lines(result.line_count, result.length, result.area_unit))
+        files = [*result.paths, *result.line_paths]
+        show.table([(str(path), human.size(path.stat().st_size)) for path in files])
         show.table(
             [
                 (result.class_names.get(value, f"class {value}"), human.area(area, result.area_unit))

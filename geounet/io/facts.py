@@ -18,7 +18,7 @@ class Output:
 
     path: Path
     bytes: int
-    role: Literal["labels", "confidence", "polygons", "lines", "other"]
+    role: Literal["labels", "confidence", "polygons", "lines", "nodes", "other"]
     head: str | None = None
     """Name of the head that it belongs to."""
 
@@ -55,6 +55,8 @@ class RunFacts:
     model_digest: str
     outputs: tuple[Output, ...]
     areas: tuple[ClassArea, ...] = ()
+    lengths: Mapping[str, float] = field(default_factory=dict)
+    """Metres of centre-lines, by layer; pixels where the scene has no CRS."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """How the run was done, as far as it decides the result: tile, overlap, precision, …"""
     timings: Mapping[str, float] = field(default_factory=dict)

@@ -35,3 +35,14 @@ def area(number: float, unit: str = "m²") -> str:
         if number >= square_metres:
             return f"{number / square_metres:,.2f} {larger}"
     return f"{number:,.0f} m²" if number >= 100 else f"{number:,.1f} m²"
+
+
+def lines(number: int, length: float, area_unit: str) -> str:
+    """How many centre-lines there are, and how long they are together: ``120 lines, 34.5 km``."""
+    if area_unit == "px":
+        return f"{count(number, 'line')}, {length:,.0f} px"
+    return (
+        f"{count(number, 'line')}, {length / 1000:,.2f} km"
+        if length >= 1000
+        else f"{count(number, 'line')}, {length:,.0f} m"
+    )

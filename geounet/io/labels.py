@@ -26,6 +26,8 @@ _TAG = re.compile(r"^CLASS_(-?\d+)$")
 _COLOUR = re.compile(r"\s+(#[0-9a-fA-F]{6})$")
 _MAX_SIDECAR = 2**20
 _STRIP_PIXELS = 2**21
+_BAND = 512
+"""Rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +144,20 @@ class LabelRaster:
         if self._confidence is not None:
             confidence = np.asarray(self._confidence.read(window).data[0])
         return Rows(labels=labels, outside=outside, confidence=confidence)
+
+    def at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """``(n,)`` pixel values and confidences at some pixels, read in bands of rows."""
+        labels, confidence = np.zeros(rows.size, self._raster.dtype), np.full(rows.size, 255, np.uint8)
+        band = rows // _BAND
+        for number in np.unique(band).tolist():
+            here = np.flatnonzero(band == number)
+            top, left = int(rows[here].min()), int(columns[here].min())
+            height, width = int(rows[here].max()) - top + 1, int(columns[here].max()) - left + 1
+            window = Window(top, left, height, width)
+            labels[here] = self._raster.read(window).data[0][rows[here] - top, columns[here] - left]
+            if self._confidence is not None:
+                confidence[here] = self._confidence.read(window).data[0][rows[here] - top, columns[here] - left]
+        return labels, confidence
 
     def _as_labels(self, data: NDArray[Any], outside: NDArray[np.bool_] | None) -> NDArray[np.int32]:
         """Pixel values as int32; uint32 keep their bits (`value_of` turns them back)."""

@@ -100,8 +100,20 @@ def _areas(head: Head, facts: RunFacts) -> str:
     return (
         f"<section><h2>{escape(head.name)}</h2><table class='areas'><thead><tr><th>class</th><th></th>"
         f"<th class='n'>share</th><th class='n'>{'area' if metric else 'pixels'}</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></section>"
+        f"<tbody>{rows}</tbody></table>{_length(head, facts)}</section>"
     )
+
+
+def _length(head: Head, facts: RunFacts) -> str:
+    """How long the centre-lines of a head are."""
+    metres = facts.lengths.get(f"{head.name}_lines")
+    if metres is None:
+        return ""
+    known = facts.geobox.crs is not None
+    length = (
+        f"{metres:,.0f} px" if not known else f"{metres / 1000:,.2f} km" if metres >= 1000 else f"{metres:,.0f} m"
+    )
+    return f"<p>Centre-lines: {length}</p>"
 
 
 def _area_row(name: str, color: str, area: ClassArea, total: int) -> str:

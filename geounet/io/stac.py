@@ -45,6 +45,7 @@ _ROLES = {
     "confidence": ["data", "uncertainty"],
     "polygons": ["data"],
     "lines": ["data"],
+    "nodes": ["data"],
     "other": ["metadata"],
 }
 
@@ -87,6 +88,8 @@ def _properties(facts: RunFacts) -> dict[str, Any]:
         "geounet:settings": dict(sorted(facts.settings.items())),
         "geounet:warnings": list(facts.warnings),
     }
+    if facts.lengths:
+        properties["geounet:lengths"] = dict(sorted(facts.lengths.items()))
     if facts.datetime is None:  # STAC wants a range then; the widest says that nothing is known
         properties |= {"start_datetime": "0001-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
     gsd = facts.geobox.gsd()

@@ -82,6 +82,7 @@ def _output(head: Head, tile: int) -> dict[str, Any]:
         ],
         "geounet:kind": head.kind,
         "geounet:threshold": head.threshold,
+        **({"geounet:lines": True} if head.lines else {}),  # left out elsewhere, so that older digests hold
     }
 
 
@@ -132,6 +133,7 @@ def _read_head(output: Mapping[str, Any]) -> Head:
         name=output["name"],
         kind=output.get("geounet:kind", "classes"),
         threshold=float(output.get("geounet:threshold", 0.5)),
+        lines=output.get("geounet:lines", False),
         classes=tuple(
             LabelClass(value=int(c["value"]), name=str(c["name"]), color=f"#{c['color_hint'].lower()}")
             for c in output["classification:classes"]

@@ -116,5 +116,6 @@ def _read_head(given: Mapping[str, Any]) -> Head:
         name=given["name"],
         kind=given.get("kind", "classes"),
         threshold=float(given.get("threshold", 0.5)),
+        lines=given.get("lines", False),
         classes=classes,
     )

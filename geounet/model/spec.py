@@ -54,6 +54,8 @@ class Head:
     classes: tuple[LabelClass, ...]
     """In order of value, from 0. A mask has two: 0 what it is not, 1 what it is."""
     threshold: float = 0.5
+    lines: bool = False
+    """Of a mask: whether what it marks has centre-lines, as roads and rivers have."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.match(self.name):
@@ -68,6 +70,10 @@ class Head:
             raise ModelError(f"head {self.name!r}: kind {self.kind!r}; expected classes or mask")
         if self.kind == "mask" and len(values) != 2:
             raise ModelError(f"mask head {self.name!r} has {len(values)} classes; expected 2")
+        if self.lines not in (True, False) or (self.lines and self.kind != "mask"):
+            raise ModelError(
+                f"head {self.name!r}: lines {self.lines!r}; expected true or false, and true of a mask only"
+            )
         if not 0.0 < self.threshold < 1.0:
             raise ModelError(f"head {self.name!r}: threshold {self.threshold}; expected between 0 and 1")
 
@@ -135,6 +141,9 @@ class ModelSpec:
                 f"model {self.name!r}: head {taken[0]!r} and the confidence of head "
                 f"{taken[0].removesuffix('_confidence')!r} would be one file; give it another name"
             )
+        lines = {f"{h.name}_{what}" for h in self.heads if h.lines for what in ("lines", "nodes")}
+        if both := sorted(lines.intersection(names)):
+            raise ModelError(f"model {self.name!r}: head {both[0]!r} and centre-lines would be one file; rename it")
         bad = [b.name for b in self.bands if not (0 < b.std < math.inf and math.isfinite(b.mean))]
         if bad:
             raise ModelError(

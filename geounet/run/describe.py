@@ -54,13 +54,14 @@ def describe_results(context: RunContext) -> Run:
     with open_spec(plan.scene) as scene:
         preview = _preview(context, scene)  # before the facts, which list it
         areas = _class_areas(plan, rasters.get("pixels", {}), vectors.get("area_by_class", {}))
-        facts = _facts(context, scene, tuple(areas), warnings)
+        facts = _facts(context, scene, tuple(areas), vectors.get("length", {}), warnings)
     write_item(plan.output / "item.json", facts)
     write_report(plan.output / "report.html", facts, preview=preview)
     described = {
         "files": sorted(_files(context)),
         "features": vectors.get("features", {}),
         "area_by_class": vectors.get("area_by_class", {}),
+        "length": vectors.get("length", {}),
         "tiles_skipped": rasters.get("tiles_skipped", 0),
         "engine": rasters.get("engine", ""),
     }
@@ -75,6 +76,7 @@ def describe_results(context: RunContext) -> Run:
         tiles_skipped=described["tiles_skipped"],
         features=described["features"],
         area_by_class=described["area_by_class"],
+        length=described["length"],
         area_unit=area_unit(plan.native_geobox),
         timings=context.timings,
         engine=described["engine"],
@@ -83,7 +85,13 @@ def describe_results(context: RunContext) -> Run:
     )
 
 
-def _facts(context: RunContext, scene: Scene, areas: tuple[ClassArea, ...], warnings: tuple[str, ...]) -> RunFacts:
+def _facts(
+    context: RunContext,
+    scene: Scene,
+    areas: tuple[ClassArea, ...],
+    lengths: dict[str, float],
+    warnings: tuple[str, ...],
+) -> RunFacts:
     plan = context.plan
     return RunFacts(
         scene=plan.scene_name,
@@ -97,6 +105,7 @@ def _facts(context: RunContext, scene: Scene, areas: tuple[ClassArea, ...], warn
         model_digest=plan.package.digest,
         outputs=tuple(_outputs(context)),
         areas=areas,
+        lengths=lengths,
         settings=_settings(context),
         warnings=warnings,
         software={"geounet": __version__, **{name: version(name) for name in _NAMED_SOFTWARE}},
@@ -113,6 +122,17 @@ def _settings(context: RunContext) -> dict[str, str]:
         "test-time augmentation": plan.request.tta,
         "minimum area": f"{options.min_area:g} m²",
         "simplification": f"{options.simplify:g} m",
+        **_line_settings(context),
+    }
+
+
+def _line_settings(context: RunContext) -> dict[str, str]:
+    if not any(head.lines for head in context.plan.package.spec.heads):
+        return {}
+    bridge, spur = context.options.bridge, context.options.spur
+    return {
+        "gaps bridged": f"up to {bridge:g} m",
+        "spurs pruned": "shorter than the road is wide" if spur is None else f"shorter than {spur:g} m",
     }
 
 
@@ -137,16 +157,24 @@ def _outputs(context: RunContext) -> Iterator[Output]:
         path = context.plan.output / name
         if name in ("item.json", "report.html") or not path.exists():
             continue
-        stem = name.partition(".")[0].removesuffix("_confidence")
-        yield Output(path=path, bytes=path.stat().st_size, role=_role(name), head=stem if stem in heads else None)
+        stem = name.partition(".")[0]
+        stem = stem if stem in heads else stem.rpartition("_")[0]  # confidence, lines or nodes of a head
+        yield Output(
+            path=path, bytes=path.stat().st_size, role=_role(name, heads), head=stem if stem in heads else None
+        )
 
 
-def _role(name: str) -> Literal["labels", "confidence", "polygons", "other"]:
+def _role(name: str, heads: set[str]) -> Literal["labels", "confidence", "polygons", "lines", "nodes", "other"]:
     if name.endswith("_confidence.tif"):
         return "confidence"
     if name.endswith(".tif"):
         return "labels"
-    return "other" if name.endswith((".xml", ".qml", ".png", ".html", ".json")) else "polygons"
+    if name.endswith((".xml", ".qml", ".png", ".html", ".json")):
+        return "other"
+    stem, _, what = name.partition(".")[0].rpartition("_")
+    if stem in heads and name.partition(".")[0] not in heads:
+        return "lines" if what == "lines" else "nodes"
+    return "polygons"
 
 
 def _files(context: RunContext) -> list[str]:

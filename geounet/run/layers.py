@@ -14,6 +14,7 @@ from geounet.io.shapes import Features, FloatArray, Shapes, from_shapely
 from geounet.io.spool import Spool
 from geounet.model.canvas import CONFIDENCE_SCALE
 from geounet.model.spec import Head
+from geounet.run.lines import LineMaker
 from geounet.vector.mapping_unit import MappingUnit
 from geounet.vector.polygons import Polygons, join
 from geounet.vector.simplify import simplify_coverage
@@ -32,8 +33,9 @@ def sweep_raster(
     min_area: float,
     step: int,
     progress: OnRows | None,
+    lines: LineMaker | None = None,
 ) -> None:
-    """Sweep the raster from top to bottom; polygons go to the spool as their components end."""
+    """Sweep the raster from top to bottom; polygons go to the spool as their components end, rows to ``lines``."""
     height = raster.geobox.height
     passes = 2 if min_area > 0 else 1
     done = _Counter(total=passes * height, progress=progress)
@@ -42,9 +44,13 @@ def sweep_raster(
     for rows in raster.rows(step):
         if unit is None:
             found = tracer.feed(rows.labels, confidence=rows.confidence, outside=rows.outside)
+            labels, outside = rows.labels, rows.outside
         else:
             cleaned = unit.clean(rows.labels, outside=rows.outside)
             found = tracer.feed(cleaned, confidence=rows.confidence)
+            labels, outside = cleaned, None
+        if lines is not None:
+            lines.feed(labels, outside, rows.confidence)
         spool.add(found)
         done.add(rows.labels.shape[0])
     spool.add(tracer.close())

@@ -47,6 +47,10 @@ class InferOptions:
     scheduler: str | None = None
     min_area: float = 0.0
     simplify: float = 0.0
+    bridge: float = 0.0
+    """Metres."""
+    spur: float | None = None
+    """Metres; None: the width of the road."""
     formats: tuple[str, ...] = ("geojson",)
     confidence: bool = False
     fresh: bool = False
@@ -57,6 +61,7 @@ class InferOptions:
     def __post_init__(self) -> None:
         _at_least(1, tile=self.tile, batch=self.batch, block=self.block, threads=self.threads)
         _at_least(0, overlap=self.overlap, workers=self.workers, min_area=self.min_area, simplify=self.simplify)
+        _at_least(0, bridge=self.bridge, spur=self.spur)
         _one_of("precision", self.precision, ("auto", "fp32", "bf16", "fp16"))
         _one_of("tta", self.tta, ("none", "flips", "d4"))
         for name in self.formats:

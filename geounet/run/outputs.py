@@ -46,7 +46,13 @@ def confidence_files(plan: Plan, options: InferOptions) -> list[str]:
 
 def vector_files(plan: Plan, options: InferOptions) -> list[str]:
     """Vector files that the run leaves."""
-    return [f"{head.name}{SUFFIXES[f]}" for head in plan.package.spec.heads for f in options.formats]
+    suffixes = [SUFFIXES[f] for f in options.formats]
+    files = []
+    for head in plan.package.spec.heads:
+        files += [f"{head.name}{suffix}" for suffix in suffixes]
+        if head.lines:
+            files += [f"{head.name}_{what}{suffix}" for suffix in suffixes for what in ("lines", "nodes")]
+    return files
 
 
 def raster_key(plan: Plan, options: InferOptions) -> str:
@@ -71,6 +77,11 @@ def vector_key(plan: Plan, options: InferOptions) -> str:
         rasters=raster_key(plan, options),
         min_area=options.min_area,
         simplify=options.simplify,
+        lines={
+            "bridge": options.bridge,
+            "spur": options.spur,
+            "of": [h.name for h in plan.package.spec.heads if h.lines],
+        },
         formats=sorted(options.formats),
     )
 
@@ -105,6 +116,7 @@ def finished_run(plan: Plan, options: InferOptions, record: Record) -> Run | Non
         tiles_skipped=described["tiles_skipped"],
         features=described["features"],
         area_by_class=described["area_by_class"],
+        length=described["length"],
         area_unit=area_unit(plan.native_geobox),
         timings={},
         engine=described["engine"],

@@ -70,7 +70,7 @@ def work_through(context: RunContext) -> Run:
     """All stages of a run, in order; each leaves its files whole or not at all."""
     with freed_memory_kept():
         with context.timed("blocks"):
-            compute_blocks(context, meanwhile=lambda: _prepare_later_stages(context.options))
+            compute_blocks(context, meanwhile=lambda: _prepare_later_stages(context))
         describe_results, vectorize_labels = _load_later_stages()
         with context.timed("stitch"):
             stitch_parts(context)
@@ -82,11 +82,12 @@ def work_through(context: RunContext) -> Run:
     return run
 
 
-def _prepare_later_stages(options: InferOptions) -> None:
+def _prepare_later_stages(context: RunContext) -> None:
     from geounet.run.warm_up import warm_up_vectors
 
     _load_later_stages()
-    warm_up_vectors(absorb=options.min_area > 0)
+    lines = any(head.lines for head in context.plan.package.spec.heads)
+    warm_up_vectors(absorb=context.options.min_area > 0, lines=lines)
 
 
 def _load_later_stages() -> tuple[Callable[[RunContext], Run], Callable[[RunContext], None]]:

@@ -33,6 +33,8 @@ class Run:
     """Number of vector features, by head."""
     area_by_class: Mapping[str, Mapping[str, float]]
     """In ``area_unit``, by head and class name."""
+    length: Mapping[str, float] = field(default_factory=dict)
+    """Of the centre-lines in metres (pixels without a CRS), by layer: ``road_lines``."""
     timings: Mapping[str, float]
     """Seconds of wall time, by stage."""
     area_unit: str = "m²"

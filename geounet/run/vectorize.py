@@ -22,6 +22,7 @@ from geounet.io.styles import polygon_style
 from geounet.io.vectors import SUFFIXES, check_formats, open_writers
 from geounet.model.spec import Head
 from geounet.run.layers import FeatureMaker, OnRows, sweep_raster
+from geounet.run.lines import LineMaker, LineOptions, LineTotals, class_of, line_paths, write_lines
 from geounet.run.result import area_unit
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ class VectorResult:
     """``m²``, or ``px`` where the raster has no CRS."""
     warnings: tuple[str, ...] = ()
     """One line each."""
+    line_paths: tuple[Path, ...] = ()
+    """The files of the centre-lines and of their nodes, format by format."""
+    line_count: int = 0
+    node_count: int = 0
+    length: float = 0.0
+    """Of all centre-lines, in metres (pixels without a CRS)."""
 
 
 @dataclass(kw_only=True)
@@ -73,6 +80,9 @@ def vectorize(
     simplify: float = 0.0,
     formats: Sequence[str] = ("geojson",),
     aoi: str | Path | None = None,
+    lines: bool | int | str = False,
+    bridge: float = 0.0,
+    spur: float | None = None,
     overwrite: bool = False,
     block_rows: int | None = None,
     progress: OnRows | None = None,
@@ -88,6 +98,10 @@ def vectorize(
         simplify: metres; outlines are simplified as a coverage: no gaps, no overlaps.
         formats: of ``geojson``, ``geojsonseq``, ``gpkg``, ``fgb``, ``parquet``.
         aoi: a vector file of polygons; only what lies inside is kept, cut exactly.
+        lines: also write the centre-lines of one class, and the nodes at which they end and meet, as
+            ``<output>_lines`` and ``<output>_nodes``: value or name of the class; True: ``road``, else 1.
+        bridge: metres; gaps up to this in the centre-lines are closed.
+        spur: metres; dead ends shorter than this are pruned. None: than the road is wide.
         overwrite: replace files that are there.
         block_rows: rows to work on at once; the result does not depend on it.
         progress: called with the rows done and the rows in all.
@@ -107,6 +121,13 @@ def vectorize(
         )
         names = raster.class_names()
         first = next(iter(paths.values()))
+        wanted = line_paths(paths) if lines is not False else {}
+        _refuse_existing(wanted, overwrite=overwrite)
+        line_maker = None
+        if wanted:
+            value = class_of(lines, names)
+            asked = LineOptions(value=value, bridge=bridge, spur=spur, simplify=simplify)
+            line_maker = LineMaker(raster, ground, asked)
         totals = _Totals()
         with Spool(first.parent) as spool:
             sweep_raster(
@@ -116,6 +137,7 @@ def vectorize(
                 min_area=min_area,
                 step=block_rows or raster.strip_rows,
                 progress=progress,
+                lines=line_maker,
             )
             style = None if head is None else polygon_style(head)
             name = first.stem if head is None else head.name
@@ -124,14 +146,33 @@ def vectorize(
                     totals.add(features)
                     for writer in writers.values():
                         writer.write(features)
+        done = None
+        if line_maker is not None:
+            done = write_lines(line_maker.finish(maker.area), ground, name=name, paths=wanted)
     return VectorResult(
         paths=tuple(paths.values()),
         feature_count=totals.features,
         area_by_class=dict(sorted(totals.area.items())),
         class_names=names,
         area_unit=area_unit(ground.geobox),
-        warnings=(*_ground_warnings(ground), *_loss_warnings(writers)),
+        warnings=(*_ground_warnings(ground), *_loss_warnings(writers), *_lost_lines(done)),
+        line_paths=tuple(path for pair in wanted.values() for path in pair),
+        line_count=0 if done is None else done.lines,
+        node_count=0 if done is None else done.nodes,
+        length=0.0 if done is None else done.length,
     )
+
+
+def _refuse_existing(wanted: Mapping[str, tuple[Path, Path]], *, overwrite: bool) -> None:
+    for path in (path for pair in wanted.values() for path in pair):
+        if path.exists() and not overwrite:
+            raise ConfigError(f"{path} is there already; add --overwrite (overwrite=True), or name another output")
+
+
+def _lost_lines(done: LineTotals | None) -> list[str]:
+    if done is None or not done.dropped:
+        return []
+    return [f"{done.dropped} centre-lines reach beyond what the CRS can show of the globe; left out"]
 
 
 def _check_options(min_area: float, simplify: float, block_rows: int | None) -> None:

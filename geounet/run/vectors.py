@@ -19,6 +19,7 @@ def vectorize_labels(context: RunContext) -> None:
         return
     features: dict[str, int] = {}
     areas: dict[str, dict[str, float]] = {}
+    lengths: dict[str, float] = {}
     warnings: list[str] = []
     heads = plan.package.spec.heads
     context.progress.start("vectors", total=len(heads) * plan.native_geobox.height, unit="rows")
@@ -39,6 +40,9 @@ def vectorize_labels(context: RunContext) -> None:
             simplify=options.simplify,
             formats=options.formats,
             aoi=options.aoi,
+            lines=1 if head.lines else False,
+            bridge=options.bridge,
+            spur=options.spur,
             overwrite=True,  # what must not be overwritten was refused before the run began
             progress=on_rows,
         )
@@ -46,9 +50,12 @@ def vectorize_labels(context: RunContext) -> None:
         areas[head.name] = {
             head.classes[value].name: round(area, 3) for value, area in result.area_by_class.items()
         }
+        if head.lines:
+            features |= {f"{head.name}_lines": result.line_count, f"{head.name}_nodes": result.node_count}
+            lengths[f"{head.name}_lines"] = result.length
         warnings += [w for w in result.warnings if w not in warnings]
     for warning in warnings:
         context.progress.warn(warning)
-    facts: dict[str, Any] = {"features": features, "area_by_class": areas, "warnings": warnings}
+    facts: dict[str, Any] = {"features": features, "area_by_class": areas, "length": lengths, "warnings": warnings}
     record.finish(VECTORS, key, plan.output, vector_files(plan, options), facts)
     context.progress.finish()

@@ -63,6 +63,8 @@ class HeadConfig(Section):
     """A mask head: the class that it marks. Without it the head predicts all classes."""
     color: Color | None = None
     """How maps show what a mask head marks; the colour of its class by default."""
+    lines: bool = False
+    """A mask head: whether what it marks has centre-lines, as roads have."""
     weight: float = Field(default=1.0, gt=0)
     """Weight of this head's loss."""
     loss: LossConfig = LossConfig()

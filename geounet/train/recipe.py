@@ -184,7 +184,7 @@ def _head(head: HeadConfig, config: TrainConfig) -> Head:
     marked = next(c for c in config.classes if c.name == head.marks)
     off = LabelClass(value=0, name=f"not-{head.marks}", color=OFF_COLOR)
     on = LabelClass(value=1, name=head.marks, color=head.color or marked.color)
-    return Head(name=head.name, kind="mask", classes=(off, on))
+    return Head(name=head.name, kind="mask", classes=(off, on), lines=head.lines)
 
 
 def _begin(

@@ -38,7 +38,7 @@ class _Ends:
     """``(m, 2)`` unit vectors on the ground (along rows, along columns) in which the line leaves its end."""
 
 
-def bridged(  # noqa: PLR0913
+def bridged(
     place: IntArray,
     reach: FloatArray,
     confidence: Bytes | None,
@@ -115,7 +115,7 @@ def _candidates(  # noqa: PLR0917
     if not ends.pixel.size:
         return nothing
     xy = np.stack([place % width, place // width], axis=1).astype(np.float64)
-    tree = shapely.STRtree(shapely.points(xy))
+    tree = shapely.STRtree(np.asarray(shapely.points(xy)))
     end_at = np.full(place.size, -1, np.int64)
     end_at[ends.pixel] = np.arange(ends.pixel.size)
     edge_at = np.full(place.size, -1, np.int64)
@@ -167,7 +167,9 @@ def _of_ends(  # noqa: PLR0917
     return out
 
 
-def _best(source: IntArray, target: IntArray, cost: FloatArray, ends: IntArray, likely: NDArray[np.bool_]) -> list[int]:
+def _best(
+    source: IntArray, target: IntArray, cost: FloatArray, ends: IntArray, likely: NDArray[np.bool_]
+) -> list[int]:
     """The bridges to build: cheapest first, one for each end."""
     open_ends = set(ends.tolist())
     met = set(ends.tolist())

@@ -49,8 +49,23 @@ class CentreLines:
     degree: IntArray
     """``(nodes,)`` ends of edges at each node."""
 
+    def take(self, kept: NDArray[np.bool_]) -> CentreLines:
+        """The edges that are ``kept`` ``(edges,)``, with the nodes at which they end; degrees are those here."""
+        used = np.unique(self.ends[kept])
+        sizes = np.diff(self.starts)
+        return CentreLines(
+            xy=self.xy[np.repeat(kept, sizes)],
+            starts=np.concatenate([[0], np.cumsum(sizes[kept])]),
+            ends=np.searchsorted(used, self.ends[kept]).astype(np.int32),
+            width=self.width[kept],
+            width_sd=self.width_sd[kept],
+            confidence=None if self.confidence is None else self.confidence[kept],
+            node_xy=self.node_xy[used],
+            degree=np.bincount(np.searchsorted(used, self.ends[kept]).reshape(-1), minlength=used.size),
+        )
 
-def centre_lines(  # noqa: PLR0913
+
+def centre_lines(
     skeleton: Skeleton,
     *,
     shape: tuple[int, int],
@@ -101,11 +116,13 @@ def _drawn(  # noqa: PLR0917
     simplify: float,
 ) -> CentreLines:
     scale = sides(place // shape[1])
-    centre = np.stack([place % shape[1], place // shape[1]], axis=1) + 0.5
+    centre = np.stack([place % shape[1], place // shape[1]], axis=1).astype(np.float64) + 0.5
     node_xy = _node_centres(net, centre)
     xy = centre[net.path]
     xy[net.starts[:-1]], xy[net.starts[1:] - 1] = node_xy[net.ends[:, 0]], node_xy[net.ends[:, 1]]
-    _reach_out(xy, net.starts, net.ends, net.degree, reach[net.path], scale[net.path], np.array(shape[::-1]), node_xy)
+    _reach_out(
+        xy, net.starts, net.ends, net.degree, reach[net.path], scale[net.path], np.array(shape[::-1]), node_xy
+    )
     for _ in range(_SMOOTHING):
         _smooth(xy, net.starts)
     xy, starts = _simplified(xy, net.starts, sides, simplify)
@@ -132,7 +149,7 @@ def _node_centres(net: Network, centre: FloatArray) -> FloatArray:
 
 
 @njit(cache=True, nogil=True)
-def _reach_out(
+def _reach_out(  # noqa: PLR0917
     xy: Any, starts: Any, ends: Any, degree: Any, reach: Any, scale: Any, shape: Any, node_xy: Any
 ) -> None:
     """Lead dead ends on to where the mark ends.

@@ -74,7 +74,7 @@ def network(place: IntArray, *, width: int, glued: NDArray[np.bool_] | None = No
 
 @njit(cache=True, nogil=True)
 def neighbours(place: Any, width: int) -> Any:
-    """``(n, 8)`` int32 numbers of the neighbouring pixels, clockwise from the north-west; −1 where there is none."""
+    """``(n, 8)`` int32 numbers of the neighbouring pixels, clockwise from the north-west; −1 for none."""
     n = place.size
     out = np.full((n, 8), -1, np.int32)
     above = 0
@@ -149,7 +149,7 @@ def _walk(links: Any, node_of: Any, start: int, first: int, path: Any, n: int, s
 
 @njit(cache=True, nogil=True)
 def _trace(links: Any, degree: Any, node_of: Any) -> tuple[Any, Any, Any]:
-    """Paths, where they begin, and the nodes at their ends, in any order; ``node_of`` gets those of closed loops."""
+    """Paths, where they begin, the nodes at their ends, in any order; ``node_of`` gets those of closed loops."""
     n_pixels = degree.size
     open_ends = 0
     for i in range(n_pixels):

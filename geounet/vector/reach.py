@@ -26,6 +26,18 @@ def heights(mask: Any, above: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def _depths(height: Any) -> Any:
+    """Pixels down to the nearest that is not marked; many where there is none."""
+    h, w = height.shape
+    out = np.empty((h, w), np.int32)
+    for y in range(h - 1, -1, -1):
+        for x in range(w):
+            before = out[y + 1, x] if y + 1 < h else 2**29
+            out[y, x] = before + 1 if height[y, x] else 0
+    return out
+
+
+@njit(cache=True, nogil=True)
 def reaches(wanted: Any, height: Any, sides: Any, last: bool) -> Any:
     """Distances of the ``wanted`` pixels, in row-major order, and by row whether those below cannot change them.
 
@@ -33,19 +45,8 @@ def reaches(wanted: Any, height: Any, sides: Any, last: bool) -> Any:
     ``last``: whether nothing but the rim lies below.
     """
     h, w = wanted.shape
-    far = np.int32(2**29)
-    down = np.empty((h, w), np.int32)
-    for y in range(h - 1, -1, -1):
-        for x in range(w):
-            if height[y, x] == 0:
-                down[y, x] = 0
-            else:
-                down[y, x] = down[y + 1, x] + 1 if y + 1 < h else far
-    n = 0
-    for y in range(h):
-        for x in range(w):
-            n += wanted[y, x]
-    out, sure = np.empty(n), np.ones(h, np.bool_)
+    down = _depths(height)
+    out, sure = np.empty(wanted.sum()), np.ones(h, np.bool_)
     n = 0
     for y in range(h):
         across, along = sides[y, 0] ** 2, sides[y, 1] ** 2

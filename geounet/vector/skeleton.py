@@ -104,7 +104,7 @@ class Thinner:
         history = history[np.argsort(self._above[history], kind="stable")]
         room = int(np.count_nonzero(self._mask))
         thin(state.reshape(-1), went.reshape(-1), w + 2, history, decisions(), room)
-        return state[1:-1, 1:-1] & 3, went[1:-1, 1:-1]
+        return state[1:-1, 1:-1] & np.uint8(3), went[1:-1, 1:-1]
 
     def _skeleton(self, there: BoolArray, reach: FloatArray) -> Skeleton:
         row, column = np.nonzero(there)

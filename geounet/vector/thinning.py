@@ -32,7 +32,7 @@ _ODD, _EVEN, _BOTH = np.uint8(4), np.uint8(8), np.uint8(12)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _code(state: Any, i: int, width: int) -> int:
+def _code(state: Any, i: int, width: int) -> Any:
     """The eight neighbours as a number in base three."""
     a, b = i - width, i + width
     return (
@@ -123,7 +123,7 @@ def thin(state: Any, went: Any, width: int, history: Any, table: Any, room: int)
 
 @njit(cache=True, nogil=True)
 def _look(state: Any, width: int, queue: Any, waiting: int, flag: int, table: Any, changed: Any) -> int:
-    """Decide about all pixels that wait; those that go are put into ``changed``, and those that may with a minus."""
+    """Decide about all pixels that wait: into ``changed`` come those that go, and with a minus those that may."""
     n = 0
     for k in range(waiting):
         i = queue[k]

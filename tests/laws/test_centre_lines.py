@@ -94,7 +94,9 @@ def thinned(mask: Mask, step: int, confidence: NDArray[np.uint8]) -> Skeleton:
 
 
 def same(one: object, other: object) -> bool:
-    return all(np.array_equal(getattr(one, f.name), getattr(other, f.name), equal_nan=f.name != "") for f in fields(one))  # type: ignore[arg-type]
+    return all(
+        np.array_equal(getattr(one, f.name), getattr(other, f.name), equal_nan=f.name != "") for f in fields(one)
+    )  # type: ignore[arg-type]
 
 
 def check(mask: Mask) -> None:
@@ -182,5 +184,7 @@ def test_what_is_pruned_leaves_the_rest_connected(mask: Mask) -> None:
     after = networkx.MultiGraph(lines.ends.tolist())
     assert networkx.number_connected_components(after) <= networkx.number_connected_components(before)
     if len(lines.ends):
-        drawn_lines = shapely.linestrings(lines.xy, indices=np.repeat(np.arange(len(lines.ends)), np.diff(lines.starts)))
+        drawn_lines = shapely.linestrings(
+            lines.xy, indices=np.repeat(np.arange(len(lines.ends)), np.diff(lines.starts))
+        )
         assert (shapely.length(drawn_lines) > 0).all()

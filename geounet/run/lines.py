@@ -1,0 +1,187 @@
+"""Centre-lines of a mask: what the sweep over its rows collects, and the two layers that become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geounet.errors import ConfigError
+from geounet.io.ground import Ground
+from geounet.io.labels import LabelRaster
+from geounet.io.line_layers import LineLayer, lengths, write_layer
+from geounet.model.canvas import CONFIDENCE_SCALE
+from geounet.vector.centrelines import CentreLines, centre_lines
+from geounet.vector.skeleton import Skeleton, Thinner, join
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineOptions:
+    """How centre-lines are made."""
+
+    value: int = 1
+    """Of the pixels that are road."""
+    bridge: float = 0.0
+    """Metres."""
+    spur: float | None = None
+    """Metres; None: the width of the road."""
+    simplify: float = 0.0
+    """Metres."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("--bridge", self.bridge), ("--spur", self.spur)):
+            if value is not None and not (np.isfinite(value) and value >= 0):
+                raise ConfigError(f"{name} {value}: expected a number of at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineTotals:
+    """What was written."""
+
+    lines: int
+    nodes: int
+    length: float
+    """Metres; pixels without a CRS."""
+    dropped: int
+    """Lines without a place on the globe, left out of GeoJSON."""
+
+
+class LineMaker:
+    """Takes the rows of labels as the sweep meets them; in the end writes the centre-lines of one class."""
+
+    def __init__(self, raster: LabelRaster, ground: Ground, options: LineOptions) -> None:
+        self._raster, self._ground, self._options = raster, ground, options
+        self._thinner = Thinner(width=raster.geobox.width)
+        self._parts: list[Skeleton] = []
+        self._row = 0
+        self._sides = row_sides(ground)
+
+    def feed(
+        self, labels: NDArray[Any], outside: NDArray[np.bool_] | None, confidence: NDArray[np.uint8] | None
+    ) -> None:
+        """Take the next rows ``(h, width)`` of labels; ``outside`` is True where there is none."""
+        mask = labels == self._options.value
+        if outside is not None:
+            mask &= ~outside
+        rows = np.arange(self._row, self._row + mask.shape[0])
+        self._row += mask.shape[0]
+        self._parts.append(self._thinner.feed(mask, sides=self._sides(rows), confidence=confidence))
+
+    def finish(self, area: shapely.Geometry | None = None) -> CentreLines:
+        """The graph; with ``area`` only the lines that meet it, whole, so that it stays a graph."""
+        skeleton = join([*self._parts, self._thinner.close()])
+        self._parts = []
+        box, options = self._raster.geobox, self._options
+        lines = centre_lines(
+            skeleton,
+            shape=box.shape,
+            sides=self._sides,
+            spur=options.spur,
+            bridge=options.bridge,
+            likelihood=self._likelihood if self._raster.has_confidence else None,
+            simplify=options.simplify,
+        )
+        return lines if area is None else _meeting(lines, self._ground, area)
+
+    def _likelihood(self, places: IntArray) -> FloatArray:
+        """How likely the pixels at ``places`` are road, as the confidence raster tells."""
+        rows, columns = places // self._raster.geobox.width, places % self._raster.geobox.width
+        labels, confidence = self._raster.at(rows, columns)
+        sure = confidence.astype(np.float64) / CONFIDENCE_SCALE
+        return np.where(confidence == 255, np.nan, np.where(labels == self._options.value, sure, 1.0 - sure))
+
+
+def _meeting(lines: CentreLines, ground: Ground, area: shapely.Geometry) -> CentreLines:
+    """The lines that meet ``area``, in CRS coordinates and prepared, and their nodes."""
+    count = lines.starts.size - 1
+    owner = np.repeat(np.arange(count), np.diff(lines.starts))
+    if not count:
+        return lines
+    shapes = shapely.linestrings(ground.coordinates(lines.xy), indices=owner)
+    return lines.take(np.asarray(shapely.intersects(area, shapes)))
+
+
+def row_sides(ground: Ground) -> Callable[[IntArray], FloatArray]:
+    """Metres ``(n, 2)`` of a pixel's sides along rows and along columns, by row; 1 without a CRS."""
+    middle = np.array([ground.geobox.height // 2])
+    size = np.array(ground.metres_per_pixel) / ground.pixel_sides(middle)[0]
+    return lambda rows: ground.pixel_sides(rows) * size
+
+
+def write_lines(
+    lines: CentreLines, ground: Ground, *, name: str, paths: Mapping[str, tuple[Path, Path]]
+) -> LineTotals:
+    """Write the lines and their nodes to ``paths`` by format: the file of the lines, and that of the nodes."""
+    edges, nodes = layers_of(lines, ground, name=name)
+    dropped = write_layer(edges, {f: p[0] for f, p in paths.items()}, ground)
+    write_layer(nodes, {f: p[1] for f, p in paths.items()}, ground)
+    return LineTotals(
+        lines=edges.geometry.size,
+        nodes=nodes.geometry.size,
+        length=round(float(np.nansum(edges.columns["length_m"])), 3),
+        dropped=dropped,
+    )
+
+
+def layers_of(lines: CentreLines, ground: Ground, *, name: str) -> tuple[LineLayer, LineLayer]:
+    """``<name>_lines`` and ``<name>_nodes``, numbered from 1."""
+    xy = ground.coordinates(lines.xy)
+    count = lines.starts.size - 1
+    owner = np.repeat(np.arange(count), np.diff(lines.starts))
+    columns: dict[str, NDArray[Any]] = {
+        "id": np.arange(1, count + 1),
+        "length_m": np.round(lengths(ground, xy, lines.starts), 2),
+        "width_m": np.round(lines.width, 2),
+        "width_sd_m": np.round(lines.width_sd, 2),
+    }
+    if lines.confidence is not None:
+        columns["confidence_mean"] = np.round(lines.confidence / CONFIDENCE_SCALE, 4)
+    columns |= {
+        "from_node": lines.ends[:, 0].astype(np.int64) + 1,
+        "to_node": lines.ends[:, 1].astype(np.int64) + 1,
+    }
+    shapes = shapely.linestrings(xy, indices=owner) if count else np.zeros(0, object)
+    points = shapely.points(ground.coordinates(lines.node_xy)) if len(lines.node_xy) else np.zeros(0, object)
+    about_nodes = {"id": np.arange(1, len(lines.node_xy) + 1), "degree": lines.degree.astype(np.int64)}
+    return (
+        LineLayer(name=f"{name}_lines", geometry=np.asarray(shapes), columns=columns, kind="LineString"),
+        LineLayer(name=f"{name}_nodes", geometry=np.asarray(points), columns=about_nodes, kind="Point"),
+    )
+
+
+def class_of(asked: int | str | bool, names: Mapping[int, str]) -> int:
+    """The pixel value that ``--lines`` means: a value, a name, or by itself ``road``, else 1.
+
+    Raises ConfigError where no class has that name.
+    """
+    if asked is True or asked == "":
+        return next((v for v, n in names.items() if n == "road"), 1)
+    by_name = {n: v for v, n in names.items()}
+    if asked in by_name:
+        return by_name[str(asked)]
+    try:
+        return int(asked)
+    except ValueError:
+        known = ", ".join(by_name) or "none has a name here"
+        raise ConfigError(f"--lines {asked}: expected the value or the name of a class ({known})") from None
+
+
+def line_paths(paths: Mapping[str, Path], stem: str | None = None) -> dict[str, tuple[Path, Path]]:
+    """Beside the polygons of each format the files of lines and nodes."""
+    return {
+        name: tuple(path.with_name(f"{stem or path.stem}_{what}{path.suffix}") for what in ("lines", "nodes"))  # type: ignore[misc]
+        for name, path in paths.items()
+    }
+
+
+def line_files(name: str, suffixes: Sequence[str]) -> list[str]:
+    """Names of the files of one head."""
+    return [f"{name}_{what}{suffix}" for suffix in suffixes for what in ("lines", "nodes")]
