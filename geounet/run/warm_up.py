@@ -14,7 +14,7 @@ import numpy as np
 
 
 def warm_up_vectors(*, absorb: bool, lines: bool) -> None:
-    """Vectorize a raster of a few pixels, ``absorb`` small ones, draw ``lines``. What goes wrong is told when it does again."""
+    """Vectorize a few pixels, ``absorb`` small areas, draw ``lines``. What goes wrong is told later."""
     import rasterio
 
     from geounet.io.gdal import gdal_env

@@ -62,7 +62,11 @@ def bridged(
     odds = None
     if likelihood is not None and rows:
         odds = np.split(likelihood(np.concatenate(rows)), np.cumsum([r.size for r in rows])[:-1])
-        likely = np.array([_mean(o) >= _LIKELY for o in odds])
+        open_ = [
+            _outside(row, (ends.pixel[a], b), place, reach, width, scale)
+            for row, a, b in zip(rows, source, target, strict=True)
+        ]
+        likely = np.array([_mean(o[there]) >= _LIKELY for o, there in zip(odds, open_, strict=True)])
     else:
         likely = np.ones(len(rows), np.bool_)
     taken = _best(ends.pixel[source], target, cost, ends.pixel, likely)
@@ -195,8 +199,19 @@ def _between(a: int, b: int, width: int) -> IntArray:
     return np.asarray(rows * width + columns, np.int64)
 
 
+def _outside(  # noqa: PLR0917
+    row: IntArray, ends: tuple[int, int], place: IntArray, reach: FloatArray, width: int, scale: FloatArray
+) -> NDArray[np.bool_]:
+    """Which pixels of a bridge lie outside of the discs around its ends, in which everything is marked."""
+    out = np.ones(row.size, np.bool_)
+    for end in ends:
+        across, down = row % width - place[end] % width, row // width - place[end] // width
+        out &= np.hypot(across * scale[end, 0], down * scale[end, 1]) >= reach[end]
+    return out
+
+
 def _mean(odds: FloatArray) -> float:
-    """Mean of what is known; 1 where there is nothing between."""
+    """Mean of what is known; 0 where nothing is, 1 where there is nothing between."""
     known = odds[~np.isnan(odds)]
     return float(known.mean()) if known.size else float(odds.size == 0)
 
