@@ -28,7 +28,7 @@ def measure(settings: Settings) -> Table:
             "whole mask in memory, and the same with the graph of sknw (without widths, pruning or files). Medians "
             f"of {settings.repeats} rounds in turn, one core."
         ),
-        results=tuple(_results({name: runs for name, runs in found.items()})),
+        results=tuple(_results(found)),
     )
 
 
