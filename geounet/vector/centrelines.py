@@ -20,8 +20,8 @@ FloatArray = NDArray[np.float64]
 Sides = Callable[[IntArray], FloatArray]
 """Lengths ``(n, 2)`` of a pixel along rows and along columns in the rows ``(n,)``."""
 
-_SMOOTHING = 8
-"""Rounds of averaging with both neighbours, which together are a Gaussian of two pixels."""
+_LEAST_SMOOTHING, _MOST_SMOOTHING = 8, 200
+"""Rounds of averaging with both neighbours; ``2 k²`` rounds are a Gaussian of ``k`` pixels."""
 _FINEST = 0.5
 """Pixels; lines are never kept finer than this."""
 UNKNOWN = 255
@@ -123,10 +123,9 @@ def _drawn(  # noqa: PLR0917
     _reach_out(
         xy, net.starts, net.ends, net.degree, reach[net.path], scale[net.path], np.array(shape[::-1]), node_xy
     )
-    for _ in range(_SMOOTHING):
-        _smooth(xy, net.starts)
-    xy, starts = _simplified(xy, net.starts, sides, simplify)
     mean, spread = _widths(net, reach, scale, place, shape[1])
+    _smooth(xy, net.starts, _rounds(mean, net, scale))
+    xy, starts = _simplified(xy, net.starts, sides, simplify)
     return CentreLines(
         xy=xy,
         starts=starts,
@@ -183,16 +182,24 @@ def _reach_out(  # noqa: PLR0917
             node_xy[ends[e, side], 0], node_xy[ends[e, side], 1] = xy[a, 0], xy[a, 1]
 
 
+def _rounds(width: FloatArray, net: Network, scale: FloatArray) -> IntArray:
+    """``(edges,)`` rounds of smoothing: a Gaussian of a quarter of the width, as wide roads waver more."""
+    first = scale[net.path[net.starts[:-1]]]
+    pixels = width / np.sqrt(first[:, 0] * first[:, 1])
+    return np.clip(np.rint(pixels**2 / 8), _LEAST_SMOOTHING, _MOST_SMOOTHING).astype(np.int64)
+
+
 @njit(cache=True, nogil=True)
-def _smooth(xy: Any, starts: Any) -> None:
-    """One round of averaging each point with its neighbours; the ends of lines stay."""
+def _smooth(xy: Any, starts: Any, rounds: Any) -> None:
+    """Average each point with its neighbours, for each line so many ``rounds``; the ends of lines stay."""
     for e in range(starts.size - 1):
-        before = xy[starts[e], 0], xy[starts[e], 1]
-        for i in range(starts[e] + 1, starts[e + 1] - 1):
-            here = xy[i, 0], xy[i, 1]
-            xy[i, 0] = (before[0] + 2 * here[0] + xy[i + 1, 0]) / 4
-            xy[i, 1] = (before[1] + 2 * here[1] + xy[i + 1, 1]) / 4
-            before = here
+        for _ in range(rounds[e]):
+            x, y = xy[starts[e], 0], xy[starts[e], 1]
+            for i in range(starts[e] + 1, starts[e + 1] - 1):
+                u, v = xy[i, 0], xy[i, 1]
+                xy[i, 0] = (x + 2 * u + xy[i + 1, 0]) / 4
+                xy[i, 1] = (y + 2 * v + xy[i + 1, 1]) / 4
+                x, y = u, v
 
 
 def _simplified(xy: FloatArray, starts: IntArray, sides: Sides, tolerance: float) -> tuple[FloatArray, IntArray]:

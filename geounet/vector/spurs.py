@@ -15,6 +15,9 @@ from geounet.vector.short_rings import closing_edges
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
+_LONE = 6.0
+"""Reaches, so three widths: a mark by itself that is not longer is no road."""
+
 
 def steps(net: Network, place: IntArray, width: int, sides: FloatArray) -> FloatArray:
     """``(path,)`` length of the step from each entry of the path to the next, in the unit of ``sides`` ``(n, 2)``;
@@ -50,7 +53,7 @@ def without_spurs(
 
     ``spur``: length below which a dead end goes, in the unit of ``sides`` ``(n, 2)`` and of ``reach``; None: the
     width of the mark where it branches off. A ring goes up to one and a half times the circle of that diameter.
-    ``lone``: whether lines that meet no other go too.
+    ``lone``: whether lines that meet no other go too, below the same length, or below three times their width.
     """
     stays = np.ones(place.size, np.bool_)
     while True:
@@ -80,10 +83,10 @@ def glued(net: Network, length: FloatArray, at_node: FloatArray) -> BoolArray:
 
 
 def _lone(net: Network, length: FloatArray, reach: FloatArray, spur: float | None) -> BoolArray:
-    """``(edges,)`` which are short and meet no other."""
+    """``(edges,)`` which meet no other and are short: without a given length, against their own width."""
     widest = np.maximum.reduceat(reach[net.path], net.starts[:-1])
     alone = (net.degree[net.ends] == 1).all(axis=1)
-    return alone & (length < (2 * widest if spur is None else spur))
+    return alone & (length < (_LONE * widest if spur is None else spur))
 
 
 def _short_tips(net: Network, length: FloatArray, limits: FloatArray, goes: BoolArray) -> IntArray:
