@@ -38,6 +38,8 @@ class Rows:
     """``(h, width)`` True where there is nothing to vectorise; None: nowhere."""
     confidence: NDArray[np.uint8] | None
     """``(h, width)`` 0..250, 255 where unknown."""
+    rim: NDArray[np.bool_] | None
+    """``(h, width)`` True where there is no data; None: wherever nothing is vectorised."""
 
 
 class LabelRaster:
@@ -84,6 +86,11 @@ class LabelRaster:
     def geobox(self) -> GeoBox:
         """The raster's grid."""
         return self._raster.geobox
+
+    @property
+    def _has_background(self) -> bool:
+        """Whether some class does not become polygons."""
+        return self._head is not None and len(self._head.vector_values) < len(self._head.classes)
 
     @property
     def has_confidence(self) -> bool:
@@ -133,6 +140,7 @@ class LabelRaster:
         window = Window(top, 0, min(step, self.geobox.height - top), self.geobox.width)
         piece = self._raster.read(window)
         labels, outside = piece.data[0], piece.bad
+        rim = either(either(piece.bad, piece.blank), np.zeros(labels.shape, bool)) if self._has_background else None
         if labels.dtype != np.uint8:
             outside = either(outside, piece.blank)
             if self._head is not None:
@@ -141,7 +149,7 @@ class LabelRaster:
         confidence = None
         if self._confidence is not None:
             confidence = np.asarray(self._confidence.read(window).data[0])
-        return Rows(labels=labels, outside=outside, confidence=confidence)
+        return Rows(labels=labels, outside=outside, confidence=confidence, rim=rim)
 
     def _as_labels(self, data: NDArray[Any], outside: NDArray[np.bool_] | None) -> NDArray[np.int32]:
         """Pixel values as int32; uint32 keep their bits (`value_of` turns them back)."""

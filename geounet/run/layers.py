@@ -41,10 +41,10 @@ def sweep_raster(
     tracer = Tracer(width=raster.geobox.width, lut=None if unit else raster.lut())
     for rows in raster.rows(step):
         if unit is None:
-            found = tracer.feed(rows.labels, confidence=rows.confidence, outside=rows.outside)
+            found = tracer.feed(rows.labels, confidence=rows.confidence, outside=rows.outside, rim=rows.rim)
         else:
             cleaned = unit.clean(rows.labels, outside=rows.outside)
-            found = tracer.feed(cleaned, confidence=rows.confidence)
+            found = tracer.feed(cleaned, confidence=rows.confidence, rim=rows.rim)
         spool.add(found)
         done.add(rows.labels.shape[0])
     spool.add(tracer.close())
@@ -104,6 +104,7 @@ class Layer:
         for polygons, shapes in self._on_the_map(spool):
             lonlat = self.ground.lonlat(shapes.xy)
             value = self.raster.value_of(polygons.label)
+            area, perimeter = self.ground.measures(shapes, lonlat)
             yield Features(
                 shapes=shapes,
                 lonlat=lonlat,
@@ -111,7 +112,9 @@ class Layer:
                 id=np.arange(count + 1, count + 1 + len(shapes)),
                 value=value,
                 name=np.array([names.get(v, str(v)) for v in value.tolist()], object),
-                area=self._rounded(self.ground.areas(shapes, lonlat)),
+                area=self._rounded(area, 2),
+                perimeter=self._rounded(perimeter, 1),
+                touches_edge=polygons.touches,
                 confidence=mean_confidence(polygons) if self.raster.has_confidence else None,
             )
             count += len(shapes)
@@ -138,10 +141,10 @@ class Layer:
             end = min(begin + _CHUNK, len(whole))
             yield whole.part(begin, end), from_shapely(simplified[begin:end])
 
-    def _rounded(self, areas: FloatArray) -> FloatArray:
-        """Areas to a hundredth of m², or of a pixel where pixels are smaller."""
+    def _rounded(self, values: FloatArray, power: int) -> FloatArray:
+        """Lengths (``power`` 1) or areas (2) to a hundredth of a metre or m², or of a pixel that is smaller."""
         pixel = self.ground.geobox.gsd() or 1.0
-        return np.round(areas, 2 if pixel >= 1 else 2 - int(np.floor(2 * np.log10(pixel))))
+        return np.round(values, 2 if pixel >= 1 else 2 - int(np.floor(power * np.log10(pixel))))
 
 
 def _shapes(polygons: Polygons) -> Shapes:

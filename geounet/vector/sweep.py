@@ -54,7 +54,7 @@ class Components(NamedTuple):
     start_vertex: NDArray[np.int32]
     """Top left corner of the first pixel."""
     sums: NDArray[np.int64]
-    """``(n, 3)`` pixels, sum of the confidence bytes, pixels with confidence."""
+    """``(n, 4)`` pixels, sum of the confidence bytes, pixels with confidence, runs that meet the rim."""
     head: NDArray[np.int32]
     """First and last of the list of corners at which a hole may begin, or −1."""
     tail: NDArray[np.int32]
@@ -68,7 +68,7 @@ def _union(a: int, b: int, components: Any, aux: Any) -> int:
     if b < a:
         a, b = b, a
     components.parent[b] = a
-    for k in range(3):
+    for k in range(4):
         components.sums[a, k] += components.sums[b, k]
     head, tail = components.head, components.tail
     if head[b] >= 0:
@@ -107,7 +107,7 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_com
             components.parent[root] = root
             components.first[root] = np.int64(y) * width + a
             components.label[root] = label
-            for s in range(3):
+            for s in range(4):
                 components.sums[root, s] = 0
             components.head[root] = -1
             components.tail[root] = -1
@@ -118,17 +118,44 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_com
 
 
 @njit(cache=True, nogil=True)
-def _add_confidence(conf: Any, row: Any, sums: Any) -> None:
+def _add_confidence(conf: Any, row: Any, parent: Any, sums: Any) -> None:
     for j in range(row.n_runs[0]):
         if row.ids[j] < 0:
             continue
+        root = find(parent, row.ids[j])  # a run further right may have joined it to another
         total, known = 0, 0
         for c in range(row.runs[j], row.runs[j + 1]):
             if conf[c] != 255:
                 total += conf[c]
                 known += 1
-        sums[row.ids[j], 1] += total
-        sums[row.ids[j], 2] += known
+        sums[root, 1] += total
+        sums[root, 2] += known
+
+
+@njit(cache=True, nogil=True)
+def _add_rim(rim_above: Any, rim: Any, above: Any, below: Any, parent: Any, sums: Any) -> None:
+    """Count the runs beside, above or below which there is nothing, not even a value that is not wanted."""
+    width = rim.size
+    for j in range(below.n_runs[0]):
+        if below.ids[j] < 0:
+            continue
+        a, b = below.runs[j], below.runs[j + 1]
+        meets = a == 0 or b == width or rim[a - 1] or rim[b]
+        c = a
+        while not meets and c < b:
+            meets = rim_above[c]
+            c += 1
+        if meets:
+            sums[find(parent, below.ids[j]), 3] += 1
+    for j in range(above.n_runs[0]):
+        if above.ids[j] < 0:
+            continue
+        for c in range(above.runs[j], above.runs[j + 1]):
+            if rim[c]:
+                sums[find(parent, above.ids[j]), 3] += 1
+                break
+    for c in range(width):
+        rim_above[c] = rim[c]
 
 
 @njit(cache=True, nogil=True)
@@ -188,6 +215,8 @@ def sweep(
     values: Any,
     conf: Any,
     shut: Any,
+    rim: Any,
+    rim_above: Any,
     lut: Any,
     y0: int,
     above: Any,
@@ -201,6 +230,7 @@ def sweep(
     """Take rows of pixels ``(h, width)`` that begin at raster row ``y0``.
 
     ``conf`` ``(h, width)`` uint8 or empty; ``shut`` ``(h, width)`` True where there is nothing, or empty;
+    ``rim`` ``(h, width)`` True where there is nothing at all, or empty, ``rim_above`` ``(width,)`` its last row;
     ``lut`` int32[256] from pixel value to label for uint8 rows, or empty; ``up`` the last vertex of each grid
     column. Returns the number of rows taken: it stops before one for which the pools might be too small.
     ``above`` is the last row taken, ``below`` scratch.
@@ -217,7 +247,9 @@ def sweep(
         cut_runs(marks, below)
         nc = _label_runs(above, below, y0 + i, components, vertices.aux, nc)
         if conf.shape[0]:
-            _add_confidence(conf[i], below, components.sums)
+            _add_confidence(conf[i], below, components.parent, components.sums)
+        if rim.shape[0]:
+            _add_rim(rim_above, rim[i], above, below, components.parent, components.sums)
         nv = _take_vertices(above, below, y0 + i, marks, up, vertices, components, nv)
         keep_row(below, above)
         taken += 1

@@ -25,6 +25,7 @@ from geounet.vector.sweep import N_COMPONENTS, N_DEAD, N_VERTICES, Components, V
 _NO_LUT = np.zeros(0, np.int32)
 _NO_BYTES = np.zeros((0, 0), np.uint8)
 _NO_BOOLS = np.zeros((0, 0), np.bool_)
+_NO_RIM = np.zeros(0, np.bool_)
 
 
 class Tracer:
@@ -44,6 +45,7 @@ class Tracer:
         self._rows_dtype = np.dtype(np.int32 if lut is None else np.uint8)
         self._above, self._below = new_row(width), new_row(width)
         self._marks = new_marks(width)
+        self._rim_above: NDArray[np.bool_] | None = None
         self._up = np.full(width + 1, -1, np.int32)
         self._counts = np.zeros(3, np.int64)
         self._vertices = Vertices(
@@ -57,7 +59,7 @@ class Tracer:
             first=np.empty(0, np.int64),
             label=np.empty(0, np.int32),
             start_vertex=np.empty(0, np.int32),
-            sums=np.empty((0, 3), np.int64),
+            sums=np.empty((0, 4), np.int64),
             head=np.empty(0, np.int32),
             tail=np.empty(0, np.int32),
         )
@@ -69,37 +71,50 @@ class Tracer:
         *,
         confidence: NDArray[np.uint8] | None = None,
         outside: NDArray[np.bool_] | None = None,
+        rim: NDArray[np.bool_] | None = None,
     ) -> Polygons:
         """Take the next rows ``(h, width)``; returns the components that have no pixel in the last of them.
 
         ``confidence`` ``(h, width)`` uint8, 255 where unknown; ``outside`` ``(h, width)`` True where there
-        is nothing to vectorise, besides what the look-up table leaves out.
+        is nothing to vectorise, besides what the look-up table leaves out. ``rim`` ``(h, width)`` True where
+        there is nothing at all, where that is less (a mask's background is not vectorised, yet no rim): then
+        it decides what `Polygons.touches` says. Give it for all rows or for none.
         """
-        self._sweep(rows, confidence, outside)
+        if rim is not None and self._rim_above is None:
+            self._rim_above = np.ones(self.width, np.bool_)
+        self._sweep(rows, confidence, outside, rim)
         return self._emit()
 
     def close(self) -> Polygons:
         """The components that reach the raster's last row."""
+        rim = None if self._rim_above is None else np.ones((1, self.width), np.bool_)
         if self._lut.size:
             lut, self._lut = self._lut, np.full(256, OUTSIDE, np.int32)
-            self._sweep(np.zeros((1, self.width), np.uint8), None, None)
+            self._sweep(np.zeros((1, self.width), np.uint8), None, None, rim)
             self._lut = lut
         else:
-            self._sweep(np.full((1, self.width), OUTSIDE, np.int32), None, None)
+            self._sweep(np.full((1, self.width), OUTSIDE, np.int32), None, None, rim)
         return self._emit()
 
     def _sweep(
-        self, rows: NDArray[Any], confidence: NDArray[np.uint8] | None, outside: NDArray[np.bool_] | None
+        self,
+        rows: NDArray[Any],
+        confidence: NDArray[np.uint8] | None,
+        outside: NDArray[np.bool_] | None,
+        rim: NDArray[np.bool_] | None,
     ) -> None:
         rows = np.ascontiguousarray(rows, self._rows_dtype)
         conf = _NO_BYTES if confidence is None else np.ascontiguousarray(confidence)
         shut = _NO_BOOLS if outside is None else np.ascontiguousarray(outside)
+        edge = _NO_BOOLS if rim is None else np.ascontiguousarray(rim)
         done = 0
         while done < rows.shape[0]:
             taken = sweep(
                 rows[done:],
                 conf[done:],
                 shut[done:],
+                edge[done:],
+                _NO_RIM if self._rim_above is None else self._rim_above,
                 self._lut,
                 self.row,
                 self._above,
@@ -131,7 +146,7 @@ class Tracer:
             pixels=sums[:, 0],
             confidence_sum=sums[:, 1],
             confidence_count=sums[:, 2],
-            touches=touches,
+            touches=touches if self._rim_above is None else sums[:, 3] > 0,
             ring_counts=ring_counts,
             corner_counts=corner_counts.copy(),
             corners=corners,
@@ -159,6 +174,7 @@ def trace(
     lut: NDArray[np.int32] | None = None,
     confidence: NDArray[np.uint8] | None = None,
     outside: NDArray[np.bool_] | None = None,
+    rim: NDArray[np.bool_] | None = None,
     rows_at_once: int | None = None,
 ) -> Polygons:
     """The polygons of all components of ``labels`` ``(height, width)``, in the order of their identity.
@@ -176,6 +192,7 @@ def trace(
                 labels[part],
                 confidence=None if confidence is None else confidence[part],
                 outside=None if outside is None else outside[part],
+                rim=None if rim is None else rim[part],
             )
         )
     return in_order(join([*found, tracer.close()]))

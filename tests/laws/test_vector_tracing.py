@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from skimage.measure import label as connected
 
 from geounet.vector.polygons import Polygons
 from geounet.vector.tracer import trace
@@ -160,6 +161,26 @@ def test_touches_what_is_outside() -> None:
         3: True,
         4: True,
     }
+
+
+@settings(max_examples=100, deadline=None)
+@given(rasters, st.integers(1, 5))
+def test_sums_and_touching_are_those_of_the_pixels(labels: Labels, rows: int) -> None:
+    confidence = (np.arange(labels.size) * 37 % 256).astype(np.uint8).reshape(labels.shape)
+    lut = LUT.copy()
+    lut[0] = -(2**31)  # not wanted, yet no rim
+    rim = labels == NODATA
+    polygons = trace(labels, lut=lut, confidence=confidence, rim=rim, rows_at_once=rows)
+    around = np.pad(rim, 1, constant_values=True)
+    near = around[:-2, 1:-1] | around[2:, 1:-1] | around[1:-1, :-2] | around[1:-1, 2:]
+    parts = connected(np.where(rim | (labels == 0), -1, labels.astype(int)), background=-1, connectivity=1)
+    for i, first in enumerate(polygons.identity.tolist()):
+        own = parts == parts.ravel()[first]
+        known = own & (confidence != 255)
+        assert polygons.pixels[i] == own.sum()
+        assert polygons.confidence_sum[i] == confidence[known].sum(dtype=int)
+        assert polygons.confidence_count[i] == known.sum()
+        assert polygons.touches[i] == (near & own).any()
 
 
 def test_confidence_sums_leave_out_what_is_unknown() -> None:
