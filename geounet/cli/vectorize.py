@@ -15,7 +15,19 @@ from geounet.cli import show
 @click.option("--format", "formats", metavar="NAME[,NAME]", help="geojson, geojsonseq, gpkg, fgb, parquet.")
 @click.option("--confidence", metavar="FILE.tif", help="Confidence raster on the same grid: adds confidence_mean.")
 @click.option("--min-area", type=float, default=0.0, metavar="M2", help="Smaller polygons join their neighbours.")
+@click.option(
+    "--min-hole", type=float, default=0.0, metavar="M2", help="Smaller holes are filled by what they lie in."
+)
 @click.option("--simplify", type=float, default=0.0, metavar="METRES", help="Simplify; no gaps, no overlaps.")
+@click.option("--smooth", is_flag=True, help="Round the corners of outlines, to look at.")
+@click.option(
+    "--threshold",
+    metavar="P[:WEAK]",
+    help="Cut a mask (0 and 1 with --confidence, or a raster of probabilities) at this probability; 0.5:0.3 also "
+    "keeps what is at least 0.3 and hangs together with 0.5.",
+)
+@click.option("--stats", metavar="FILE.tif", help="Raster on the same grid: adds mean, min and max of its bands.")
+@click.option("--cleaned", metavar="FILE.tif", help="Also write the labels after --min-area and --min-hole.")
 @click.option("--aoi", metavar="FILE", help="Polygons of a vector file: keep only what lies inside.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")

@@ -24,7 +24,9 @@ from geounet.io.preview import (
 from geounet.io.report import write_report
 from geounet.io.scene import Scene, open_spec
 from geounet.io.stac import write_item
+from geounet.io.threshold import count_values
 from geounet.io.thumbnail import scene_thumbnail
+from geounet.model.spec import Head
 from geounet.run.context import RunContext
 from geounet.run.outputs import (
     DESCRIPTIONS,
@@ -35,6 +37,7 @@ from geounet.run.outputs import (
     vector_key,
 )
 from geounet.run.result import Run, area_unit
+from geounet.run.stitch import layers_of
 
 _NAMED_SOFTWARE = ("onnxruntime", "torch", "rasterio", "numpy", "dask", "shapely")
 
@@ -107,19 +110,32 @@ def _settings(context: RunContext) -> dict[str, str]:
         "precision": plan.request.precision,
         "test-time augmentation": plan.request.tta,
         "minimum area": f"{options.min_area:g} m²",
+        "minimum hole": f"{options.min_hole:g} m²",
         "simplification": f"{options.simplify:g} m",
+        "smoothing": "yes" if options.smooth else "no",
+        "threshold of masks": options.threshold or "the model's",
     }
 
 
 def _class_areas(context: RunContext, areas: dict[str, dict[str, float]]) -> Iterator[ClassArea]:
     for number, head in enumerate(context.plan.package.spec.heads):
+        counts = _pixels_by_class(context, number, head)
         for label in head.classes:
-            pixels = sum(r.pixels[number][label.value] for r in context.journal.receipts.values())
+            pixels = counts[label.value]
             square_metres = areas.get(head.name, {}).get(label.name)
             known = context.plan.native_geobox.crs is not None
             yield ClassArea(
                 head=head.name, value=label.value, pixels=pixels, square_metres=square_metres if known else None
             )
+
+
+def _pixels_by_class(context: RunContext, number: int, head: Head) -> list[int]:
+    """Pixels of each class, as the network saw the scene."""
+    if context.options.threshold is None or head.kind != "mask":
+        receipts = context.journal.receipts.values()
+        return [sum(r.pixels[number][label.value] for r in receipts) for label in head.classes]
+    labels = layers_of(context, number, head)[0]
+    return count_values(labels.mosaic.parts[0][1], len(head.classes))
 
 
 def _outputs(context: RunContext) -> Iterator[Output]:
@@ -128,7 +144,7 @@ def _outputs(context: RunContext) -> Iterator[Output]:
         path = context.plan.output / name
         if name in ("item.json", "report.html") or not path.exists():
             continue
-        stem = name.partition(".")[0].removesuffix("_confidence")
+        stem = name.partition(".")[0].removesuffix("_confidence").removesuffix("_cleaned")
         yield Output(path=path, bytes=path.stat().st_size, role=_role(name), head=stem if stem in heads else None)
 
 

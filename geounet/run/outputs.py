@@ -27,6 +27,11 @@ def confidence_file(head: Head) -> str:
     return f"{head.name}_confidence.tif"
 
 
+def cleaned_file(head: Head) -> str:
+    """Name of a head's label raster after absorbing and filling."""
+    return f"{head.name}_cleaned.tif"
+
+
 def raster_files(plan: Plan, options: InferOptions) -> list[str]:
     """Rasters that the run leaves, with their sidecars."""
     files = []
@@ -38,12 +43,15 @@ def raster_files(plan: Plan, options: InferOptions) -> list[str]:
 
 def vector_files(plan: Plan, options: InferOptions) -> list[str]:
     """Vector files that the run leaves."""
-    return [f"{head.name}{SUFFIXES[f]}" for head in plan.package.spec.heads for f in options.formats]
+    heads = plan.package.spec.heads
+    cleaned = [cleaned_file(head) for head in heads] if options.cleaned else []
+    return [f"{head.name}{SUFFIXES[f]}" for head in heads for f in options.formats] + cleaned
 
 
 def raster_key(plan: Plan, options: InferOptions) -> str:
     """Names the content and the set of the rasters."""
-    return key_of(rasters=plan.raster_key, aoi=_content(plan, options), confidence=options.confidence)
+    asked = {} if options.threshold is None else {"threshold": options.threshold}
+    return key_of(rasters=plan.raster_key, aoi=_content(plan, options), confidence=options.confidence, **asked)
 
 
 def journal_key(plan: Plan, options: InferOptions) -> str:
@@ -62,9 +70,22 @@ def vector_key(plan: Plan, options: InferOptions) -> str:
     return key_of(
         rasters=raster_key(plan, options),
         min_area=options.min_area,
+        min_hole=options.min_hole,
         simplify=options.simplify,
+        smooth=options.smooth,
+        stats=_statistics(options),
+        cleaned=options.cleaned,
         formats=sorted(options.formats),
     )
+
+
+def _statistics(options: InferOptions) -> list[str] | None:
+    """Names the raster of which statistics are told."""
+    if options.stats is None:
+        return None
+    from geounet.io.zones import statistics_key
+
+    return statistics_key(options.stats)
 
 
 def _content(plan: Plan, options: InferOptions) -> str | None:

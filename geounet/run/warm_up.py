@@ -13,8 +13,11 @@ from pathlib import Path
 import numpy as np
 
 
-def warm_up_vectors(*, absorb: bool) -> None:
-    """Vectorize a raster of a few pixels, and ``absorb`` small ones. What goes wrong is told when it does again."""
+def warm_up_vectors(*, absorb: bool, draw: bool) -> None:
+    """Vectorize a raster of a few pixels, ``absorb`` small ones, ``draw`` outlines anew.
+
+    What goes wrong is told when it does again.
+    """
     import rasterio
 
     from geounet.io.gdal import gdal_env
@@ -26,4 +29,4 @@ def warm_up_vectors(*, absorb: bool) -> None:
         place = {"crs": "EPSG:32640", "transform": rasterio.Affine(1, 0, 333000, 0, -1, 2782000)}
         with rasterio.open(path, "w", **profile, **place) as file:
             file.write(np.array([[[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 0, 2], [0, 0, 2, 255]]], np.uint8))
-        vectorize(path, confidence=path, min_area=1.5 if absorb else 0.0)
+        vectorize(path, confidence=path, min_area=1.5 if absorb else 0.0, simplify=1.0 if draw else 0.0)

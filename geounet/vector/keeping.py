@@ -54,6 +54,9 @@ def forget_components(row: Any, components: Any, counts: Any) -> None:
         components.start_vertex[kept] = components.start_vertex[i]
         for s in range(4):
             components.sums[kept, s] = components.sums[i, s]
+        for k in range(components.stats.shape[1]):
+            for s in range(4):
+                components.stats[kept, k, s] = components.stats[i, k, s]
         components.head[kept] = components.head[i]
         components.tail[kept] = components.tail[i]
         kept += 1

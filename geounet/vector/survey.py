@@ -50,7 +50,7 @@ def _area(knots: Any, before: Any, step: float, column: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _number_runs(above: Any, below: Any, parent: Any, n: int, join: bool) -> int:
+def number_runs(above: Any, below: Any, parent: Any, n: int, join: bool) -> int:
     """Number the runs of ``below``; with ``join`` components that meet become one."""
     k = 0
     for j in range(below.n_runs[0]):
@@ -162,7 +162,7 @@ def survey(
         load(values[i], lut, shut[i] if shut.shape[0] else nowhere, below)
         mark(above, below, marks)
         cut_runs(marks, below)
-        counts[0] = _number_runs(above, below, census.parent, counts[0], True)
+        counts[0] = number_runs(above, below, census.parent, counts[0], True)
         for j in range(below.n_runs[0]):
             root = below.ids[j]
             if root < 0:
@@ -199,7 +199,7 @@ def relabel(
         load(values[i], lut, shut[i] if shut.shape[0] else nowhere, below)
         mark(above, below, marks)
         cut_runs(marks, below)
-        counts[0] = _number_runs(above, below, parent, counts[0], False)
+        counts[0] = number_runs(above, below, parent, counts[0], False)
         for c in range(values.shape[1]):
             out[i, c] = OUTSIDE
         for j in range(below.n_runs[0]):

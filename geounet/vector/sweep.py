@@ -58,6 +58,8 @@ class Components(NamedTuple):
     head: NDArray[np.int32]
     """First and last of the list of corners at which a hole may begin, or −1."""
     tail: NDArray[np.int32]
+    stats: NDArray[np.float64]
+    """``(n, bands, 4)`` sum, number, least and greatest of the values of each band of another raster."""
 
 
 @njit(cache=True, nogil=True)
@@ -70,6 +72,12 @@ def _union(a: int, b: int, components: Any, aux: Any) -> int:
     components.parent[b] = a
     for k in range(4):
         components.sums[a, k] += components.sums[b, k]
+    stats = components.stats
+    for k in range(stats.shape[1]):
+        stats[a, k, 0] += stats[b, k, 0]
+        stats[a, k, 1] += stats[b, k, 1]
+        stats[a, k, 2] = min(stats[a, k, 2], stats[b, k, 2])
+        stats[a, k, 3] = max(stats[a, k, 3], stats[b, k, 3])
     head, tail = components.head, components.tail
     if head[b] >= 0:
         if head[a] < 0:
@@ -109,6 +117,9 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_com
             components.label[root] = label
             for s in range(4):
                 components.sums[root, s] = 0
+            for s in range(components.stats.shape[1]):
+                components.stats[root, s, 0] = components.stats[root, s, 1] = 0.0
+                components.stats[root, s, 2], components.stats[root, s, 3] = np.inf, -np.inf
             components.head[root] = -1
             components.tail[root] = -1
             below.fresh[j] = True
@@ -130,6 +141,28 @@ def _add_confidence(conf: Any, row: Any, parent: Any, sums: Any) -> None:
                 known += 1
         sums[root, 1] += total
         sums[root, 2] += known
+
+
+@njit(cache=True, nogil=True)
+def _add_stats(values: Any, i: int, row: Any, parent: Any, stats: Any) -> None:
+    """Add row ``i`` of ``values`` ``(bands, h, width)``; NaN is no value."""
+    for j in range(row.n_runs[0]):
+        if row.ids[j] < 0:
+            continue
+        root = find(parent, row.ids[j])
+        for k in range(stats.shape[1]):
+            total, known, least, greatest = 0.0, 0, np.inf, -np.inf
+            for c in range(row.runs[j], row.runs[j + 1]):
+                v = values[k, i, c]
+                if v == v:  # noqa: PLR0124 - not NaN
+                    total += v
+                    known += 1
+                    least = min(least, v)
+                    greatest = max(greatest, v)
+            stats[root, k, 0] += total
+            stats[root, k, 1] += known
+            stats[root, k, 2] = min(stats[root, k, 2], least)
+            stats[root, k, 3] = max(stats[root, k, 3], greatest)
 
 
 @njit(cache=True, nogil=True)
@@ -217,6 +250,7 @@ def sweep(
     shut: Any,
     rim: Any,
     rim_above: Any,
+    values_beside: Any,
     lut: Any,
     y0: int,
     above: Any,
@@ -231,6 +265,7 @@ def sweep(
 
     ``conf`` ``(h, width)`` uint8 or empty; ``shut`` ``(h, width)`` True where there is nothing, or empty;
     ``rim`` ``(h, width)`` True where there is nothing at all, or empty, ``rim_above`` ``(width,)`` its last row;
+    ``values_beside`` ``(bands, h, width)`` float64 of another raster, NaN where it has none; bands may be none;
     ``lut`` int32[256] from pixel value to label for uint8 rows, or empty; ``up`` the last vertex of each grid
     column. Returns the number of rows taken: it stops before one for which the pools might be too small.
     ``above`` is the last row taken, ``below`` scratch.
@@ -248,6 +283,8 @@ def sweep(
         nc = _label_runs(above, below, y0 + i, components, vertices.aux, nc)
         if conf.shape[0]:
             _add_confidence(conf[i], below, components.parent, components.sums)
+        if components.stats.shape[1]:
+            _add_stats(values_beside, i, below, components.parent, components.stats)
         if rim.shape[0]:
             _add_rim(rim_above, rim[i], above, below, components.parent, components.sums)
         nv = _take_vertices(above, below, y0 + i, marks, up, vertices, components, nv)
