@@ -17,13 +17,13 @@ from geounet import errors
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from geounet.api import infer, plan
+    from geounet.api import infer, plan, vectorize
     from geounet.io.scene import Scene, open_scene
     from geounet.model.package import load_model
     from geounet.run.plan import Plan
     from geounet.run.progress import Progress
     from geounet.run.result import Run
-    from geounet.run.vectorize import VectorResult, vectorize
+    from geounet.run.vectorize import VectorResult
     from geounet.sample import write_sample
 
 _HOME = {
@@ -31,7 +31,7 @@ _HOME = {
     "plan": "geounet.api",
     "open_scene": "geounet.io.scene",
     "load_model": "geounet.model.package",
-    "vectorize": "geounet.run.vectorize",
+    "vectorize": "geounet.api",
     "write_sample": "geounet.sample",
     "Progress": "geounet.run.progress",
     "Run": "geounet.run.result",

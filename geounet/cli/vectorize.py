@@ -69,7 +69,8 @@ def vectorize(labels: str, formats: str | None, as_json: bool, quiet: bool, **gi
         )
     elif not quiet:
         click.echo(show.count(result.feature_count, "polygon"))
-        show.table([(str(path), show.size(path.stat().st_size)) for path in result.paths])
+        files = [*result.paths, *([] if result.cleaned is None else [result.cleaned])]
+        show.table([(str(path), show.size(path.stat().st_size)) for path in files])
         show.table(
             [(f"class {value}", show.area(area, result.area_unit)) for value, area in result.area_by_class.items()]
         )

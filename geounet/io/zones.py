@@ -44,9 +44,9 @@ class Zones:
             return
         axes = aligned_axes(own, grid)
         if axes is None or not same_grid(own, grid, axes):
-            name, size = self._raster.source.label, f"{own.width} x {own.height}"
+            name, size = self._raster.source.label, f"{own.width} x {own.height} pixels"
             raise SceneError(
-                f"--stats {name} ({size} pixels): another grid than that of the labels ({grid.width} x {grid.height}); "
+                f"--stats {name} ({size}): another grid than the labels have ({grid.width} x {grid.height}); "
                 "warp it onto theirs first (gdalwarp -t_srs -te -ts)"
             )
 

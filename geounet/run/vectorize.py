@@ -52,6 +52,8 @@ class VectorResult:
     """``m²``, or ``px`` where the raster has no CRS."""
     warnings: tuple[str, ...] = ()
     """One line each."""
+    cleaned: Path | None = None
+    """The cleaned label raster, where one was asked for."""
 
 
 @dataclass(kw_only=True)
@@ -118,8 +120,8 @@ def vectorize(
     with ExitStack() as stack:
         paths = _output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
         inputs = {"labels": labels, "confidence": confidence, "--aoi": aoi, "--stats": stats}
-        cleaned = _cleaned_path(cleaned, paths.values(), overwrite=overwrite)
-        _keep_inputs([*paths.values(), *([] if cleaned is None else [cleaned])], inputs)
+        raster_path = _cleaned_path(cleaned, paths.values(), overwrite=overwrite)
+        _keep_inputs([*paths.values(), *([] if raster_path is None else [raster_path])], inputs)
         name = next(iter(paths.values())).stem if head is None else head.name
         style = None if head is None else polygon_style(head)
         if cut is not None:
@@ -144,7 +146,7 @@ def vectorize(
         folder = next(iter(paths.values())).parent
         spool = stack.enter_context(Spool(folder))
         with ExitStack() as writing:
-            rows = None if cleaned is None else _cleaned_rows(cleaned, raster, writing)
+            rows = None if raster_path is None else _cleaned_rows(raster_path, raster, writing)
             vertices = _swept(sweep, spool, rows, _vertex_file(folder, raster, stack) if outline else None)
             writers = writing.enter_context(open_writers(paths, layer=name, ground=ground, style=style))
             totals = _Totals()
@@ -158,6 +160,7 @@ def vectorize(
         area_by_class=dict(sorted(totals.area.items())),
         area_unit=area_unit(ground.geobox),
         warnings=(*_ground_warnings(ground), *_loss_warnings(writers)),
+        cleaned=raster_path,
     )
 
 

@@ -16,6 +16,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from skimage.measure import label as connected
 
+import geounet
 from geounet.errors import ConfigError, MissingExtraError, SceneError
 from geounet.model.spec import Head, LabelClass
 from geounet.run.vectorize import vectorize
@@ -179,7 +180,7 @@ def test_statistics_of_another_raster(tmp_path: Path) -> None:
             assert getattr(row, f"{name}_min") == values.min()
             assert getattr(row, f"{name}_max") == values.max()
     other = raster(tmp_path / "other.tif", patches(), transform=UTM @ Affine.translation(1, 0))
-    with pytest.raises(SceneError, match="another grid"):
+    with pytest.raises(SceneError, match="another grid than"):
         vectorize(path, stats=other)
 
 
@@ -437,3 +438,29 @@ def test_a_suffix_that_contradicts_the_only_format_is_refused(tmp_path: Path) ->
         vectorize(labels, output=tmp_path / "out.gpkg")
     assert vectorize(labels, output=tmp_path / "out.GPKG", formats=("gpkg",)).paths[0].exists()
     assert vectorize(labels, output=tmp_path / "out.anything").paths == (tmp_path / "out.anything",)
+
+
+def test_a_frame_from_a_path_or_an_array(tmp_path: Path) -> None:
+    labels = patches()
+    path = raster(tmp_path / "a.tif", labels)
+    vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"])
+    expected = geopandas.read_file(tmp_path / "o.gpkg")
+    for frame in (
+        geounet.vectorize(path),
+        geounet.vectorize(labels, transform=UTM, crs="EPSG:32633", nodata=255),
+        geounet.vectorize(labels.astype(np.int64), transform=UTM, crs="EPSG:32633"),
+    ):
+        assert isinstance(frame, geopandas.GeoDataFrame)
+        assert set(frame.geom_type) == {"Polygon"}
+        assert frame.crs == "EPSG:32633"
+        assert frame.drop(columns="geometry").equals(expected.drop(columns="geometry"))
+        assert shapely.equals(frame.geometry.to_numpy(), expected.geometry.to_numpy()).all()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tif", "o.gpkg"]
+    assert geounet.vectorize(labels == 1, nodata=0).crs is None
+    assert len(geounet.vectorize(np.full((3, 4), 255, np.uint8), nodata=255)) == 0
+    result = geounet.vectorize(labels, output=tmp_path / "x.geojson")
+    assert isinstance(result, geounet.VectorResult)
+    with pytest.raises(SceneError, match="expected \\(height, width\\)"):
+        geounet.vectorize(np.zeros((2, 3, 4), np.uint8))
+    with pytest.raises(ConfigError, match="belong to an array"):
+        geounet.vectorize(path, nodata=3)
