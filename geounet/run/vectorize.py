@@ -22,7 +22,6 @@ from geounet.io.labels import LabelRaster
 from geounet.io.shapes import Features
 from geounet.io.spool import Spool
 from geounet.io.styles import polygon_style
-from geounet.io.threshold import Probabilities, Threshold, write_cut
 from geounet.io.vectors import SUFFIXES, check_formats, open_writers
 from geounet.model.spec import Head, LabelClass
 from geounet.run.layers import Layer
@@ -33,6 +32,7 @@ if TYPE_CHECKING:  # what not every call needs is not loaded by every one
     from shapely import Geometry
 
     from geounet.io.cleaned import CleanedRows
+    from geounet.io.threshold import Threshold
     from geounet.io.vertex_file import VertexFile
     from geounet.io.zones import Zones
     from geounet.vector.inside import Inside
@@ -116,7 +116,7 @@ def vectorize(
         MissingExtraError: GeoParquet without pyarrow.
     """
     _check_options({"--min-area": min_area, "--min-hole": min_hole, "--simplify": simplify}, block_rows)
-    cut = None if threshold is None else Threshold.parse(threshold)
+    cut = None if threshold is None else _threshold(threshold)
     with ExitStack() as stack:
         paths = _output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
         inputs = {"labels": labels, "confidence": confidence, "--aoi": aoi, "--stats": stats}
@@ -172,10 +172,18 @@ def _check_options(sizes: Mapping[str, float], block_rows: int | None) -> None:
         raise ConfigError(f"block_rows {block_rows}: expected at least 1")
 
 
+def _threshold(text: str | float) -> Threshold:
+    from geounet.io.threshold import Threshold
+
+    return Threshold.parse(text)
+
+
 def _cut_mask(
     labels: str | Path, confidence: str | Path | None, head: Head | None, threshold: Threshold, folder: Path
 ) -> tuple[Path, Path, Head]:
     """The mask at another threshold, its confidence, and what its values mean."""
+    from geounet.io.threshold import Probabilities, write_cut
+
     mask, sure = folder / "mask.tif", folder / "confidence.tif"
     with Probabilities(labels, confidence, own=None if head is None else head.threshold) as source:
         write_cut(source, threshold, labels=mask, confidence=sure)
