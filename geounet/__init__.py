@@ -17,14 +17,14 @@ from geounet import errors
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from geounet.api import evaluate, infer, plan
+    from geounet.api import evaluate, infer, plan, vectorize
     from geounet.io.road_graph import road_graph
     from geounet.io.scene import Scene, open_scene
     from geounet.model.package import load_model
     from geounet.run.plan import Plan
     from geounet.run.progress import Progress
     from geounet.run.result import Run
-    from geounet.run.vectorize import VectorResult, vectorize
+    from geounet.run.vectorize import VectorResult
     from geounet.sample import write_sample
     from geounet.score.scores import Scores
 
@@ -35,7 +35,7 @@ _HOME = {
     "open_scene": "geounet.io.scene",
     "road_graph": "geounet.io.road_graph",
     "load_model": "geounet.model.package",
-    "vectorize": "geounet.run.vectorize",
+    "vectorize": "geounet.api",
     "write_sample": "geounet.sample",
     "Progress": "geounet.run.progress",
     "Run": "geounet.run.result",

@@ -1,12 +1,15 @@
-"""The calls that a Python program makes: the command line's ``infer``, ``plan`` and ``evaluate``, same options."""
+"""The calls that a Python program makes: the command line's commands with the same options."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
+
+from numpy.typing import NDArray
 
 from geounet.config import Options, build_options, load_config
+from geounet.errors import ConfigError
 from geounet.run.pipeline import infer_scene, plan_scene
 from geounet.run.plan import Plan
 from geounet.run.progress import Progress
@@ -14,6 +17,11 @@ from geounet.run.result import Run
 from geounet.score.evaluate import evaluate_files
 from geounet.score.scores import Scores
 from geounet.score.settings import Settings
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+
+    from geounet.run.vectorize import VectorResult
 
 ScenePath = str | Path
 
@@ -88,6 +96,43 @@ def evaluate(
         seed=seed,
     )
     return evaluate_files(prediction, truth, settings, output=output, overwrite=overwrite)
+
+
+def vectorize(
+    labels: ScenePath | NDArray[Any],
+    *,
+    output: str | Path | None = None,
+    transform: Any = None,
+    crs: Any = None,
+    nodata: float | None = None,
+    **options: Any,
+) -> GeoDataFrame | VectorResult:
+    """Turn a label raster into polygons: a GeoDataFrame, or files where an ``output`` is given.
+
+    Args:
+        labels: the path of a raster, or an array ``(height, width)`` of whole numbers (or of probabilities, with
+            ``threshold``).
+        output: a vector file to write; then the result is a :class:`VectorResult`. None: nothing is left on disk.
+        transform: of an array: the affine from (column, row) to coordinates; None: coordinates are pixels.
+        crs: of an array: its CRS, as rasterio takes it.
+        nodata: of an array: the value that means no data.
+        **options: as of ``geounet vectorize`` with underscores: ``min_area``, ``min_hole``, ``simplify``,
+            ``smooth``, ``threshold``, ``confidence``, ``stats``, ``aoi``, ``cleaned``, ``formats``, ``overwrite``,
+            …; see :func:`geounet.run.vectorize.vectorize`.
+
+    Raises:
+        SceneError: the raster cannot be read as labels.
+        ConfigError: an option is wrong, or an output file is there already.
+    """
+    from geounet.run.frames import frame_of, raster_of
+    from geounet.run.vectorize import vectorize as to_files
+
+    if isinstance(labels, str | Path):
+        if (transform, crs, nodata) != (None, None, None):
+            raise ConfigError("transform, crs and nodata belong to an array; a file has its own")
+        return frame_of(labels, **options) if output is None else to_files(labels, output=output, **options)
+    with raster_of(labels, transform=transform, crs=crs, nodata=nodata) as path:
+        return frame_of(path, **options) if output is None else to_files(path, output=output, **options)
 
 
 def _paths(scene: ScenePath | Sequence[ScenePath]) -> list[ScenePath]:

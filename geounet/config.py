@@ -51,9 +51,14 @@ class Options(TypedDict, total=False):
     threads: int
     scheduler: str
     min_area: float
+    min_hole: float
     simplify: float
     bridge: float
     spur: float
+    smooth: bool
+    threshold: float | str
+    stats: str | Path
+    cleaned: bool
     formats: str | list[str]
     confidence: bool
     fresh: bool
@@ -81,7 +86,7 @@ def load_config(path: str | Path) -> dict[str, Any]:
     for key, value in options.items():
         _convert(key, value, where=where)
     folder = Path(path).absolute().parent
-    for key in ("output", "mask", "aoi"):
+    for key in ("output", "mask", "aoi", "stats"):
         if key in options and "://" not in str(options[key]):
             options[key] = folder / _path(options[key])
     if "model" in options and (folder / options["model"]).exists():
@@ -207,10 +212,22 @@ def _path(value: Any) -> Path:
         raise ValueError(value) from error
 
 
+def _threshold(value: Any) -> str:
+    """``0.6`` or ``0.5:0.3`` as text; what it means is looked at where it is used."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError(value)
+    for part in (parts := str(value).split(":")):
+        float(part)
+    if len(parts) > 2:
+        raise ValueError(value)
+    return str(value)
+
+
 _EXPECTED: dict[Callable[[Any], Any], str] = {
     _whole: "a whole number",
     _whole_or_auto: "a whole number or auto",
     _number: "a number",
+    _threshold: "a probability such as 0.6, or a strong and a weak one such as 0.5:0.3",
     _flag: "true or false",
     _names: "names or numbers separated by commas",
     _formats: "names separated by commas",
@@ -240,9 +257,14 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "threads": _whole,
     "scheduler": _text,
     "min_area": _number,
+    "min_hole": _number,
     "simplify": _number,
     "bridge": _number,
     "spur": _number,
+    "smooth": _flag,
+    "threshold": _threshold,
+    "stats": _path_or_url,
+    "cleaned": _flag,
     "formats": _formats,
     "confidence": _flag,
     "fresh": _flag,

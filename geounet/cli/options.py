@@ -39,9 +39,21 @@ _RUN_OPTIONS = [
     click.option("--threads", type=int, metavar="N", help="Tiles at a time per process [default: all cores]."),
     click.option("--scheduler", metavar="tcp://…", help="Run on the workers of this Dask scheduler."),
     click.option("--min-area", type=float, metavar="M2", help="Smaller polygons join their neighbours."),
+    click.option("--min-hole", type=float, metavar="M2", help="Smaller holes are filled by what they lie in."),
     click.option("--simplify", type=float, metavar="METRES", help="Simplify outlines; no gaps, no overlaps."),
     click.option("--bridge", type=float, metavar="METRES", help="Close gaps in centre-lines up to this."),
     click.option("--spur", type=float, metavar="METRES", help="Prune dead ends below this [default: road width]."),
+    click.option("--smooth", is_flag=True, default=None, help="Round the corners of outlines, to look at."),
+    click.option(
+        "--threshold",
+        metavar="P[:WEAK]",
+        help="Probability at which masks are cut; 0.5:0.3 also keeps what is at least 0.3 and hangs together with "
+        "0.5 [default: the model's].",
+    ),
+    click.option("--stats", metavar="FILE.tif", help="Adds mean, min and max of this raster's bands to polygons."),
+    click.option(
+        "--cleaned", is_flag=True, default=None, help="Also write the labels after --min-area and --min-hole."
+    ),
     click.option("--format", "formats", metavar="NAME[,NAME]", help="geojson, geojsonseq, gpkg, fgb, parquet."),
     click.option("--confidence", is_flag=True, default=None, help="Also write a confidence raster per head."),
     click.option("--fresh", is_flag=True, default=None, help="Forget what an earlier run finished."),

@@ -17,7 +17,19 @@ from geounet.io import human
 @click.option("--format", "formats", metavar="NAME[,NAME]", help="geojson, geojsonseq, gpkg, fgb, parquet.")
 @click.option("--confidence", metavar="FILE.tif", help="Confidence raster on the same grid: adds confidence_mean.")
 @click.option("--min-area", type=float, default=0.0, metavar="M2", help="Smaller polygons join their neighbours.")
+@click.option(
+    "--min-hole", type=float, default=0.0, metavar="M2", help="Smaller holes are filled by what they lie in."
+)
 @click.option("--simplify", type=float, default=0.0, metavar="METRES", help="Simplify; no gaps, no overlaps.")
+@click.option("--smooth", is_flag=True, help="Round the corners of outlines, to look at.")
+@click.option(
+    "--threshold",
+    metavar="P[:WEAK]",
+    help="Cut a mask (0 and 1 with --confidence, or a raster of probabilities) at this probability; 0.5:0.3 also "
+    "keeps what is at least 0.3 and hangs together with 0.5.",
+)
+@click.option("--stats", metavar="FILE.tif", help="Raster on the same grid: adds mean, min and max of its bands.")
+@click.option("--cleaned", metavar="FILE.tif", help="Also write the labels after --min-area and --min-hole.")
 @click.option("--aoi", metavar="FILE", help="Polygons of a vector file: keep only what lies inside.")
 @click.option(
     "--lines",
@@ -72,7 +84,7 @@ def vectorize(labels: str, formats: str | None, lines: str | None, as_json: bool
         click.echo(human.count(result.feature_count, "polygon"))
         if result.line_paths:
             click.echo(human.lines(result.line_count, result.length, result.area_unit))
-        files = [*result.paths, *result.line_paths]
+        files = [*result.paths, *result.line_paths, *([] if result.cleaned is None else [result.cleaned])]
         show.table([(str(path), human.size(path.stat().st_size)) for path in files])
         show.table(
             [

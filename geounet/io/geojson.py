@@ -7,7 +7,7 @@ place gives the same text on every machine.
 from __future__ import annotations
 
 import json
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import shapely
@@ -116,23 +116,23 @@ class GeoJsonWriter:
 
 def _heads(features: Features) -> list[bytes]:
     """The text of each feature up to its geometry."""
-    texts = {name: json.dumps(name, ensure_ascii=False) for name in set(features.name)}
-    columns = [
-        features.id.tolist(),
-        features.value.tolist(),
-        [texts[n] for n in features.name],
-        _numbers(features.area),
-    ]
-    pattern = '{{"type":"Feature","properties":{{"id":{},"class":{},"name":{},"area_m2":{}'
-    if features.confidence is not None:
-        pattern += ',"confidence_mean":{}'
-        columns.append(_numbers(features.confidence))
-    pattern += '}},"geometry":'
-    return [pattern.format(*row).encode() for row in zip(*columns, strict=True)]
+    columns = features.columns()
+    members = (f"{json.dumps(name, ensure_ascii=False)}:{{}}" for name in columns)
+    pattern = '{{"type":"Feature","properties":{{' + ",".join(members) + '}},"geometry":'
+    texts = [_texts(values) for values in columns.values()]
+    return [pattern.format(*row).encode() for row in zip(*texts, strict=True)]
 
 
-def _numbers(values: NDArray[np.float64]) -> list[str]:
-    return [repr(v) if np.isfinite(v) else "null" for v in values.tolist()]
+def _texts(values: NDArray[Any]) -> list[Any]:
+    """The values of a column as JSON has them."""
+    if values.dtype.kind == "f":
+        return [repr(v) if np.isfinite(v) else "null" for v in values.tolist()]
+    if values.dtype.kind == "b":
+        return ["true" if v else "false" for v in values.tolist()]
+    if values.dtype.kind == "O":
+        known = {name: json.dumps(name, ensure_ascii=False) for name in set(values)}
+        return [known[v] for v in values]
+    return values.tolist()
 
 
 def _mended(shapes: Shapes, suspects: NDArray[np.bool_]) -> Shapes:

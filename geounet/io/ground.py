@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geounet.grid.geobox import GeoBox, parse_crs
 from geounet.vector.area import densify, ellipsoidal_areas
+from geounet.vector.length import ellipsoidal_lengths
 from geounet.vector.polygons import starts
 
 if TYPE_CHECKING:
@@ -98,18 +99,27 @@ class Ground:
         return np.stack([x, y], axis=1)
 
     def areas(self, shapes: Shapes, lonlat: FloatArray | None = None) -> FloatArray:
-        """``(n,)`` areas of shapes in CRS coordinates: m² on the CRS's ellipsoid, of what the pixels cover.
+        """``(n,)`` areas of shapes, see `measures`."""
+        return self.measures(shapes, lonlat)[0]
 
-        ``lonlat``: what `lonlat` gave for the same corners, to save work. NaN where it cannot be told.
+    def measures(self, shapes: Shapes, lonlat: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """``(n,)`` areas (m²) and ``(n,)`` lengths of the outlines (m) of shapes in CRS coordinates.
+
+        Of what the shapes cover, and of their edges as the map draws them, on the CRS's ellipsoid; in pixels
+        without a CRS. ``lonlat``: what `lonlat` gave for the same corners, to save work. NaN where it cannot be
+        told.
         """
-        per_polygon = self._polygon_areas(shapes, lonlat)
+        areas, lengths = self._of_polygons(shapes, lonlat)
         owner = np.repeat(np.arange(len(shapes)), shapes.part_counts)
-        return np.asarray(np.bincount(owner, weights=per_polygon, minlength=len(shapes)), np.float64)
+        sums = (np.bincount(owner, weights=each, minlength=len(shapes)) for each in (areas, lengths))
+        area, length = (np.asarray(total, np.float64) for total in sums)
+        return area, length
 
-    def _polygon_areas(self, shapes: Shapes, lonlat: FloatArray | None) -> FloatArray:
+    def _of_polygons(self, shapes: Shapes, lonlat: FloatArray | None) -> tuple[FloatArray, FloatArray]:
         ring_starts, polygon_starts = starts(shapes.corner_counts), starts(shapes.ring_counts)
         if self.geodetic is None or self.crs is None or self.geodetic.ellipsoid is None:
-            return planar_areas(shapes.xy, ring_starts, polygon_starts) * self._unit**2
+            areas = planar_areas(shapes.xy, ring_starts, polygon_starts) * self._unit**2
+            return areas, planar_lengths(shapes.xy, ring_starts, polygon_starts) * self._unit
         geographic = bool(self.crs.is_geographic)
         xy = shapes.xy
         if geographic:
@@ -118,14 +128,19 @@ class Ground:
             xy, ring_starts, source = densify(xy, ring_starts, self.longest_edge)
             lon, lat = self._own_lonlat(xy, source, lonlat)
         unit = self.geodetic.axis_info[0].unit_conversion_factor
-        return ellipsoidal_areas(
-            lon * unit,
-            lat * unit,
+        lon, lat = np.ascontiguousarray(lon * unit), np.ascontiguousarray(lat * unit)
+        semi_major, flattening = self.geodetic.ellipsoid.semi_major_metre, _flattening(self.geodetic)
+        areas = ellipsoidal_areas(
+            lon,
+            lat,
             ring_starts=ring_starts,
             polygon_starts=polygon_starts,
-            semi_major=self.geodetic.ellipsoid.semi_major_metre,
-            flattening=_flattening(self.geodetic),
+            semi_major=semi_major,
+            flattening=flattening,
             wrap=not geographic,
+        )
+        return areas, ellipsoidal_lengths(
+            lon, lat, ring_starts, polygon_starts, semi_major, flattening, not geographic
         )
 
     def pixel_areas(self, rows: NDArray[np.int64]) -> FloatArray:
@@ -234,9 +249,7 @@ def _flattening(geodetic: CRS) -> float:
 
 def planar_areas(xy: FloatArray, ring_starts: NDArray[np.int64], polygon_starts: NDArray[np.int64]) -> FloatArray:
     """``(polygons,)`` areas in the plane: shell minus holes."""
-    following = np.arange(1, xy.shape[0] + 1)
-    filled = ring_starts[1:] > ring_starts[:-1]
-    following[ring_starts[1:][filled] - 1] = ring_starts[:-1][filled]
+    following = _following(ring_starts, xy.shape[0])
     # about the first corner, so that large coordinates cancel before they are multiplied
     origin = np.repeat(xy[np.minimum(ring_starts[:-1], max(xy.shape[0] - 1, 0))], np.diff(ring_starts), axis=0)
     near = xy - origin
@@ -248,3 +261,20 @@ def planar_areas(xy: FloatArray, ring_starts: NDArray[np.int64], polygon_starts:
     owner = np.repeat(np.arange(polygon_starts.size - 1), np.diff(polygon_starts))
     areas = np.bincount(owner, weights=np.where(shell, rings, -rings), minlength=polygon_starts.size - 1)
     return np.asarray(areas, np.float64)
+
+
+def planar_lengths(xy: FloatArray, ring_starts: NDArray[np.int64], polygon_starts: NDArray[np.int64]) -> FloatArray:
+    """``(polygons,)`` lengths in the plane of all rings."""
+    edges = np.hypot(*(xy[_following(ring_starts, xy.shape[0])] - xy).T)
+    corner_owner = np.repeat(
+        np.repeat(np.arange(polygon_starts.size - 1), np.diff(polygon_starts)), np.diff(ring_starts)
+    )
+    return np.asarray(np.bincount(corner_owner, weights=edges, minlength=polygon_starts.size - 1), np.float64)
+
+
+def _following(ring_starts: NDArray[np.int64], corners: int) -> NDArray[np.int64]:
+    """``(corners,)`` the place of the next corner of the same ring."""
+    out = np.arange(1, corners + 1)
+    filled = ring_starts[1:] > ring_starts[:-1]
+    out[ring_starts[1:][filled] - 1] = ring_starts[:-1][filled]
+    return out

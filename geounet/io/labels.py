@@ -40,6 +40,8 @@ class Rows:
     """``(h, width)`` True where there is nothing to vectorise; None: nowhere."""
     confidence: NDArray[np.uint8] | None
     """``(h, width)`` 0..250, 255 where unknown."""
+    rim: NDArray[np.bool_] | None
+    """``(h, width)`` True where there is no data; None: wherever nothing is vectorised."""
 
 
 class LabelRaster:
@@ -86,6 +88,11 @@ class LabelRaster:
     def geobox(self) -> GeoBox:
         """The raster's grid."""
         return self._raster.geobox
+
+    @property
+    def _has_background(self) -> bool:
+        """Whether some class does not become polygons."""
+        return self._head is not None and len(self._head.vector_values) < len(self._head.classes)
 
     @property
     def has_confidence(self) -> bool:
@@ -135,6 +142,7 @@ class LabelRaster:
         window = Window(top, 0, min(step, self.geobox.height - top), self.geobox.width)
         piece = self._raster.read(window)
         labels, outside = piece.data[0], piece.bad
+        rim = either(either(piece.bad, piece.blank), np.zeros(labels.shape, bool)) if self._has_background else None
         if labels.dtype != np.uint8:
             outside = either(outside, piece.blank)
             if self._head is not None:
@@ -143,7 +151,7 @@ class LabelRaster:
         confidence = None
         if self._confidence is not None:
             confidence = np.asarray(self._confidence.read(window).data[0])
-        return Rows(labels=labels, outside=outside, confidence=confidence)
+        return Rows(labels=labels, outside=outside, confidence=confidence, rim=rim)
 
     def at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """``(n,)`` pixel values and confidences at some pixels, read in bands of rows."""
@@ -175,15 +183,68 @@ class LabelRaster:
         values = labels.view(np.uint32) if self._raster.dtype == np.uint32 else labels
         return np.asarray(values, np.int64)
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return self._raster.dtype
+
+    @property
+    def fill(self) -> int | None:
+        """The nodata value, declared or, where a mask says what is valid, chosen; None: every pixel is valid."""
+        nodata = self._raster.nodata[0]
+        if nodata is not None:
+            return int(nodata)
+        if not (self._raster.has_mask or self._raster.has_alpha):
+            return None
+        limits = np.iinfo(self._raster.dtype)
+        return int(limits.max if limits.min == 0 else limits.min)
+
+    def pixels_of(
+        self, labels: NDArray[Any], *, outside: NDArray[np.bool_] | None, rim: NDArray[np.bool_] | None
+    ) -> NDArray[Any]:
+        """Rows as pixels of the raster's own type: `fill` where there is nothing.
+
+        ``labels`` as in `Rows`, or int32 after cleaning; ``rim`` as there: where that is not, what became of
+        no class is the background of a mask, 0.
+        """
+        nothing = outside if rim is None else rim
+        if labels.dtype == np.int32:
+            gone = labels == OUTSIDE
+            values = self.value_of(np.where(gone, 0, labels)).astype(self.dtype)
+            nothing = either(gone if rim is None else gone & rim, nothing)
+        else:
+            values = labels.copy()
+        if nothing is None or not nothing.any():
+            return values
+        if self.fill is None:
+            raise SceneError(
+                f"{self._raster.source.label} has pixels without data but no nodata value; declare one"
+            )
+        if self._raster.nodata[0] is None and (values[~nothing] == self.fill).any():
+            raise SceneError(
+                f"{self._raster.source.label} uses {self.fill}, which is needed for its pixels without data; "
+                "declare a nodata value"
+            )
+        values[nothing] = self.fill
+        return values
+
+    def tags(self) -> dict[str, str]:
+        """The file's own tags."""
+        return {k: v for k, v in self._raster.dataset.tags().items() if k != "AREA_OR_POINT"}
+
+    def colours(self) -> dict[int, tuple[int, int, int, int]]:
+        """The colour table, empty where there is none."""
+        try:
+            found = self._raster.dataset.colormap(self._raster.indexes[0])
+        except ValueError:
+            return {}
+        return dict(found)
+
     def class_names(self) -> dict[int, str]:
         """Names by pixel value: of the head, else of the file's ``CLASS_<value>`` tags or category names."""
         if self._head is not None:
             return {c.value: c.name for c in self._head.classes}
-        tags = self._raster.dataset.tags() | self._raster.dataset.tags(self._raster.indexes[0])
-        named = {int(m[1]): _COLOUR.sub("", v) for k, v in tags.items() if (m := _TAG.match(k))}
-        if not named and "CLASS_NAMES" in tags:
-            named = dict(enumerate(tags["CLASS_NAMES"].split(",")))
-        return named or _sidecar_names(Path(self._raster.source.path))
+        return names_of(self._raster)
 
     def close(self) -> None:
         """Close the files."""
@@ -196,6 +257,15 @@ class LabelRaster:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def names_of(raster: Raster) -> dict[int, str]:
+    """Class names by pixel value, from a file's ``CLASS_<value>`` tags or category names."""
+    tags = raster.dataset.tags() | raster.dataset.tags(raster.indexes[0])
+    named = {int(m[1]): _COLOUR.sub("", v) for k, v in tags.items() if (m := _TAG.match(k))}
+    if not named and "CLASS_NAMES" in tags:
+        named = dict(enumerate(tags["CLASS_NAMES"].split(",")))
+    return named or _sidecar_names(Path(raster.source.path))
 
 
 def _sidecar_names(path: Path) -> dict[int, str]:

@@ -173,11 +173,12 @@ class Raster:
 
     def read(self, window: Window) -> Piece:
         """The pixels of ``window``. Raises SceneError where the file is damaged there."""
-        data, shut = self._pixels(window)
+        data, shut = self.pixels(window)
         bad = rule.either(shut, rule.not_finite(data))
         return Piece(data=data, blank=rule.blank(data, self.nodata), bad=bad)
 
-    def _pixels(self, window: Window) -> tuple[NDArray[Any], rule.BoolArray | None]:
+    def pixels(self, window: Window) -> tuple[NDArray[Any], rule.BoolArray | None]:
+        """``(bands, height, width)`` as the file has them, and where alpha or mask say that there is nothing."""
         box = RasterioWindow(window.col_off, window.row_off, window.width, window.height)
         data = np.empty((len(self.indexes), *window.shape), self._dtype)
         # what GDAL's own retries could not mend, a second try later may; on a disk it cannot

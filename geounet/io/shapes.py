@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,12 @@ class Features:
     """Whether outlines are no longer those of pixels: cut or simplified."""
     confidence: FloatArray | None
     """``(n,)`` mean confidence 0..1, NaN where unknown; None without a confidence raster."""
+    perimeter: FloatArray | None = None
+    """``(n,)`` m on the ellipsoid, holes included (pixel sides without a CRS)."""
+    touches_edge: NDArray[np.bool_] | None = None
+    """``(n,)`` whether the raster's rim or nodata cut the component."""
+    extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Further attributes ``(n,)`` by name, such as zonal statistics; NaN where there is none."""
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The attributes, by the names that they have in every format."""
@@ -122,9 +129,13 @@ class Features:
             "name": self.name,
             "area_m2": self.area,
         }
+        if self.perimeter is not None:
+            out["perimeter_m"] = self.perimeter
+        if self.touches_edge is not None:
+            out["touches_edge"] = self.touches_edge
         if self.confidence is not None:
             out["confidence_mean"] = self.confidence
-        return out
+        return {**out, **self.extra}
 
 
 def merge(shapes: Shapes, others: Shapes, where: NDArray[np.bool_]) -> Shapes:

@@ -6,6 +6,7 @@ What lies between is kept in one unnamed file; in memory stays 24 bytes per comp
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -32,6 +33,8 @@ class _Batch:
     """Starts of each polygon in ``corner_counts`` and ``corners``; other fields have one entry each."""
     offsets: dict[str, int]
     """Where each field begins in the file."""
+    shapes: dict[str, tuple[int, ...]]
+    """Of one entry of each field."""
 
 
 class Spool:
@@ -50,15 +53,16 @@ class Spool:
         if not len(polygons):
             return
         polygons = in_order(polygons)
-        offsets = {}
+        offsets, shapes = {}, {}
         for field in fields(Polygons):
             array = np.ascontiguousarray(getattr(polygons, field.name))
-            offsets[field.name] = self._end
-            self._file.write(array.data)
+            offsets[field.name], shapes[field.name] = self._end, array.shape[1:]
+            if array.size:
+                self._file.write(array.data)
             self._end += array.nbytes
         rings = polygons.polygon_starts
         stretches = {"corner_counts": rings, "corners": polygons.ring_starts[rings]}
-        self._batches.append(_Batch(polygons.identity.copy(), stretches, offsets))
+        self._batches.append(_Batch(polygons.identity.copy(), stretches, offsets, shapes))
         self.count += len(polygons)
 
     def chunks(self) -> Iterator[Polygons]:
@@ -91,12 +95,13 @@ class Spool:
 
     def _load(self, batch: _Batch, a: int, b: int) -> Polygons:
         arrays: dict[str, NDArray[Any]] = {}
-        for name, (dtype, columns) in _LAYOUT.items():
+        for name, dtype in _LAYOUT.items():
+            shape = batch.shapes[name]
             begin, end = (batch.starts[name][[a, b]]).tolist() if name in batch.starts else (a, b)
-            row = dtype.itemsize * columns
+            row = dtype.itemsize * math.prod(shape)
             self._file.seek(batch.offsets[name] + begin * row)
             array = np.frombuffer(self._file.read((end - begin) * row), dtype)
-            arrays[name] = array.reshape(-1, columns) if columns > 1 else array
+            arrays[name] = array.reshape(end - begin, *shape)
         return Polygons(**arrays)
 
     def close(self) -> None:
@@ -112,14 +117,16 @@ class Spool:
         self.close()
 
 
-_LAYOUT: dict[str, tuple[np.dtype[Any], int]] = {
-    "identity": (np.dtype(np.int64), 1),
-    "label": (np.dtype(np.int32), 1),
-    "pixels": (np.dtype(np.int64), 1),
-    "confidence_sum": (np.dtype(np.int64), 1),
-    "confidence_count": (np.dtype(np.int64), 1),
-    "touches": (np.dtype(np.bool_), 1),
-    "ring_counts": (np.dtype(np.int32), 1),
-    "corner_counts": (np.dtype(np.int32), 1),
-    "corners": (np.dtype(np.int32), 2),
+_LAYOUT: dict[str, np.dtype[Any]] = {
+    "identity": np.dtype(np.int64),
+    "label": np.dtype(np.int32),
+    "pixels": np.dtype(np.int64),
+    "confidence_sum": np.dtype(np.int64),
+    "confidence_count": np.dtype(np.int64),
+    "touches": np.dtype(np.bool_),
+    "stats": np.dtype(np.float64),
+    "ring_counts": np.dtype(np.int32),
+    "corner_counts": np.dtype(np.int32),
+    "corners": np.dtype(np.int32),
 }
+"""Types of the fields of `Polygons`."""

@@ -165,6 +165,8 @@ _NO_COLUMNS: dict[str, NDArray[Any]] = {
     "class": np.empty(0, np.int64),
     "name": np.empty(0, object),
     "area_m2": np.empty(0, np.float64),
+    "perimeter_m": np.empty(0, np.float64),
+    "touches_edge": np.empty(0, np.bool_),
 }
 
 

@@ -121,7 +121,10 @@ def _settings(context: RunContext) -> dict[str, str]:
         "precision": plan.request.precision,
         "test-time augmentation": plan.request.tta,
         "minimum area": f"{options.min_area:g} m²",
+        "minimum hole": f"{options.min_hole:g} m²",
         "simplification": f"{options.simplify:g} m",
+        "smoothing": "yes" if options.smooth else "no",
+        "threshold of masks": options.threshold or "the model's",
         **_line_settings(context),
     }
 
@@ -158,7 +161,7 @@ def _outputs(context: RunContext) -> Iterator[Output]:
         if name in ("item.json", "report.html") or not path.exists():
             continue
         stem = name.partition(".")[0]
-        stem = stem if stem in heads else stem.rpartition("_")[0]  # confidence, lines or nodes of a head
+        stem = stem if stem in heads else stem.rpartition("_")[0]  # confidence, lines, nodes … of a head
         yield Output(
             path=path, bytes=path.stat().st_size, role=_role(name, heads), head=stem if stem in heads else None
         )

@@ -1,9 +1,10 @@
-"""The features of a label raster, chunk by chunk: swept, cleaned, simplified, measured, cut."""
+"""The features of a label raster, chunk by chunk: drawn, cut, measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -13,83 +14,11 @@ from geounet.io.labels import LabelRaster
 from geounet.io.shapes import Features, FloatArray, Shapes, from_shapely
 from geounet.io.spool import Spool
 from geounet.model.canvas import CONFIDENCE_SCALE
-from geounet.model.spec import Head
-from geounet.run.lines import LineMaker
-from geounet.vector.mapping_unit import MappingUnit
-from geounet.vector.polygons import Polygons, join
-from geounet.vector.simplify import simplify_coverage
-from geounet.vector.tracer import Tracer
+from geounet.vector.polygons import Polygons
 
-_CHUNK = 20_000
-
-OnRows = Callable[[int, int], None]
-
-
-def sweep_raster(
-    raster: LabelRaster,
-    spool: Spool,
-    *,
-    head: Head | None,
-    min_area: float,
-    step: int,
-    progress: OnRows | None,
-    lines: LineMaker | None = None,
-) -> None:
-    """Sweep the raster from top to bottom; polygons go to the spool as their components end, rows to ``lines``."""
-    height = raster.geobox.height
-    passes = 2 if min_area > 0 else 1
-    done = _Counter(total=passes * height, progress=progress)
-    unit = _survey(raster, head, min_area, step, done) if min_area > 0 else None
-    tracer = Tracer(width=raster.geobox.width, lut=None if unit else raster.lut())
-    for rows in raster.rows(step):
-        if unit is None:
-            found = tracer.feed(rows.labels, confidence=rows.confidence, outside=rows.outside)
-            labels, outside = rows.labels, rows.outside
-        else:
-            cleaned = unit.clean(rows.labels, outside=rows.outside)
-            found = tracer.feed(cleaned, confidence=rows.confidence)
-            labels, outside = cleaned, None
-        if lines is not None:
-            lines.feed(labels, outside, rows.confidence)
-        spool.add(found)
-        done.add(rows.labels.shape[0])
-    spool.add(tracer.close())
-
-
-@dataclass(kw_only=True)
-class _Counter:
-    total: int
-    progress: OnRows | None
-    rows: int = 0
-
-    def add(self, rows: int) -> None:
-        self.rows += rows
-        if self.progress is not None:
-            self.progress(self.rows, self.total)
-
-
-def _survey(raster: LabelRaster, head: Head | None, min_area: float, step: int, done: _Counter) -> MappingUnit:
-    """The first of two passes: what is too small, and what becomes of it.
-
-    The 0 of a mask takes part, as it is what small marks are absorbed by; it never becomes a polygon.
-    """
-    ground = Ground(raster.geobox)
-    middle = np.array([raster.geobox.height // 2])
-    pixel = float(np.nanmean(ground.pixel_areas(middle)))
-    unit = MappingUnit(
-        width=raster.geobox.width,
-        lut=raster.lut(whole=True),
-        min_area=min_area,
-        density=ground.pixel_areas,
-        sides=ground.pixel_sides,
-        pixel_area=pixel if np.isfinite(pixel) and pixel > 0 else ground.planar_pixel_area,
-        only=1 if head is not None and head.kind == "mask" else None,
-    )
-    for rows in raster.rows(step, whole=True):
-        unit.feed(rows.labels, outside=rows.outside)
-        done.add(rows.labels.shape[0])
-    unit.decide()
-    return unit
+if TYPE_CHECKING:
+    from geounet.io.zones import Zones
+    from geounet.vector.simplify import Outline, Vertices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,69 +27,65 @@ class FeatureMaker:
 
     raster: LabelRaster
     ground: Ground
-    simplify: float
-    """Metres."""
+    outline: Outline | None
+    """How outlines are drawn; None: as the pixels are."""
+    zones: Zones | None
+    """Of which statistics are told."""
     area: shapely.Geometry | None
     """Of interest, in the scene's CRS."""
 
-    def features(self, spool: Spool) -> Iterator[Features]:
-        """All features in order, numbered from 1."""
+    def features(self, spool: Spool, vertices: Vertices | None) -> Iterator[Features]:
+        """All features in order, numbered from 1; ``vertices`` for an outline."""
         names = self.raster.class_names()
         count = 0
-        for polygons, shapes in self._on_the_map(spool):
+        for polygons, shapes in self._on_the_map(spool, vertices):
             lonlat = self.ground.lonlat(shapes.xy)
             value = self.raster.value_of(polygons.label)
+            area, perimeter = self.ground.measures(shapes, lonlat)
             yield Features(
                 shapes=shapes,
                 lonlat=lonlat,
-                reshaped=self.simplify > 0 or self.area is not None,
+                reshaped=self.outline is not None or self.area is not None,
                 id=np.arange(count + 1, count + 1 + len(shapes)),
                 value=value,
                 name=np.array([names.get(v, str(v)) for v in value.tolist()], object),
-                area=self._rounded(self.ground.areas(shapes, lonlat)),
+                area=self._rounded(area, 2),
+                perimeter=self._rounded(perimeter, 1),
+                touches_edge=polygons.touches,
                 confidence=mean_confidence(polygons) if self.raster.has_confidence else None,
+                extra={} if self.zones is None else self.zones.columns(polygons.stats),
             )
             count += len(shapes)
 
-    def _on_the_map(self, spool: Spool) -> Iterator[tuple[Polygons, Shapes]]:
+    def _on_the_map(self, spool: Spool, vertices: Vertices | None) -> Iterator[tuple[Polygons, Shapes]]:
         """Polygons, and what of their shapes lies in the area of interest, in CRS coordinates."""
-        for polygons, outlines in self._outlines(spool):
+        for polygons in spool.chunks():
+            outlines = self._drawn(polygons, vertices)
             shapes = outlines.at(self.ground.coordinates(outlines.xy))
             found = (polygons, shapes) if self.area is None else _cut(polygons, shapes, self.area)
             if len(found[1]):
                 yield found
 
-    def _outlines(self, spool: Spool) -> Iterator[tuple[Polygons, Shapes]]:
-        """Polygons, and their shapes in pixel coordinates."""
-        if not self.simplify or not spool.count:
-            for polygons in spool.chunks():
-                yield polygons, _shapes(polygons)
-            return
-        whole = join(list(spool.chunks()))
-        simplified = simplify_coverage(
-            whole.to_shapely(), tolerance=self.simplify, pixel=self.ground.metres_per_pixel
+    def _drawn(self, polygons: Polygons, vertices: Vertices | None) -> Shapes:
+        """The shapes of polygons in pixel coordinates."""
+        xy, counts = polygons.corners.astype(np.float64), polygons.corner_counts.astype(np.int64)
+        if self.outline is not None and vertices is not None:
+            xy, counts = self.outline.draw(polygons, vertices)
+        return Shapes(
+            xy=xy,
+            corner_counts=counts,
+            ring_counts=polygons.ring_counts.astype(np.int64),
+            part_counts=np.ones(len(polygons), np.int64),
         )
-        for begin in range(0, len(whole), _CHUNK):
-            end = min(begin + _CHUNK, len(whole))
-            yield whole.part(begin, end), from_shapely(simplified[begin:end])
 
-    def _rounded(self, areas: FloatArray) -> FloatArray:
-        """Areas to a hundredth of m², or of a pixel where pixels are smaller."""
+    def _rounded(self, values: FloatArray, power: int) -> FloatArray:
+        """Lengths (``power`` 1) or areas (2) to a hundredth of a metre or m², or of a pixel that is smaller."""
         pixel = self.ground.geobox.gsd() or 1.0
-        return np.round(areas, 2 if pixel >= 1 else 2 - int(np.floor(2 * np.log10(pixel))))
-
-
-def _shapes(polygons: Polygons) -> Shapes:
-    return Shapes(
-        xy=polygons.corners.astype(np.float64),
-        corner_counts=polygons.corner_counts.astype(np.int64),
-        ring_counts=polygons.ring_counts.astype(np.int64),
-        part_counts=np.ones(len(polygons), np.int64),
-    )
+        return np.round(values, 2 if pixel >= 1 else 2 - int(np.floor(power * np.log10(pixel))))
 
 
 def _cut(polygons: Polygons, shapes: Shapes, area: shapely.Geometry) -> tuple[Polygons, Shapes]:
-    """What lies inside of ``area``, which is prepared; what is cut keeps the attributes of the whole."""
+    """What lies inside of ``area``, which is prepared; what is cut keeps its identity."""
     geometries = shapes.to_shapely()
     inside = shapely.covers(area, geometries)
     crossing = ~inside & shapely.intersects(area, geometries)

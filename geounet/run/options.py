@@ -46,11 +46,18 @@ class InferOptions:
     """Tiles computed at a time by each process."""
     scheduler: str | None = None
     min_area: float = 0.0
+    min_hole: float = 0.0
     simplify: float = 0.0
     bridge: float = 0.0
     """Metres."""
     spur: float | None = None
     """Metres; None: the width of the road."""
+    smooth: bool = False
+    threshold: str | None = None
+    """Of mask heads: ``0.6``, or ``0.5:0.3`` with hysteresis; None: the model's."""
+    stats: str | None = None
+    """A raster on the grid of the results."""
+    cleaned: bool = False
     formats: tuple[str, ...] = ("geojson",)
     confidence: bool = False
     fresh: bool = False
@@ -60,8 +67,13 @@ class InferOptions:
 
     def __post_init__(self) -> None:
         _at_least(1, tile=self.tile, batch=self.batch, block=self.block, threads=self.threads)
-        _at_least(0, overlap=self.overlap, workers=self.workers, min_area=self.min_area, simplify=self.simplify)
+        _at_least(0, overlap=self.overlap, workers=self.workers)
+        _at_least(0, min_area=self.min_area, min_hole=self.min_hole, simplify=self.simplify)
         _at_least(0, bridge=self.bridge, spur=self.spur)
+        if self.threshold is not None:
+            from geounet.io.threshold import Threshold
+
+            Threshold.parse(self.threshold)
         _one_of("precision", self.precision, ("auto", "fp32", "bf16", "fp16"))
         _one_of("tta", self.tta, ("none", "flips", "d4"))
         for name in self.formats:

@@ -29,6 +29,11 @@ def confidence_file(head: Head) -> str:
     return f"{head.name}_confidence.tif"
 
 
+def cleaned_file(head: Head) -> str:
+    """Name of a head's label raster after absorbing and filling."""
+    return f"{head.name}_cleaned.tif"
+
+
 def raster_files(plan: Plan) -> list[str]:
     """Label rasters that the run leaves, with their sidecars."""
     labels = [label_file(head) for head in plan.package.spec.heads]
@@ -52,12 +57,14 @@ def vector_files(plan: Plan, options: InferOptions) -> list[str]:
         files += [f"{head.name}{suffix}" for suffix in suffixes]
         if head.lines:
             files += [f"{head.name}_{what}{suffix}" for suffix in suffixes for what in ("lines", "nodes")]
+        files += [cleaned_file(head)] if options.cleaned else []
     return files
 
 
 def raster_key(plan: Plan, options: InferOptions) -> str:
     """Names the content of the rasters, labels and confidences alike."""
-    return key_of(rasters=plan.raster_key, aoi=_content(plan, options))
+    asked = {} if options.threshold is None else {"threshold": options.threshold}
+    return key_of(rasters=plan.raster_key, aoi=_content(plan, options), **asked)
 
 
 def journal_key(plan: Plan, options: InferOptions) -> str:
@@ -76,12 +83,16 @@ def vector_key(plan: Plan, options: InferOptions) -> str:
     return key_of(
         rasters=raster_key(plan, options),
         min_area=options.min_area,
+        min_hole=options.min_hole,
         simplify=options.simplify,
         lines={
             "bridge": options.bridge,
             "spur": options.spur,
             "of": [h.name for h in plan.package.spec.heads if h.lines],
         },
+        smooth=options.smooth,
+        stats=_statistics(options),
+        cleaned=options.cleaned,
         formats=sorted(options.formats),
     )
 
@@ -89,6 +100,15 @@ def vector_key(plan: Plan, options: InferOptions) -> str:
 def description_key(plan: Plan, options: InferOptions) -> str:
     """Names what the descriptions tell of: the vectors, and which files there are."""
     return key_of(vectors=vector_key(plan, options), confidence=options.confidence)
+
+
+def _statistics(options: InferOptions) -> list[str] | None:
+    """Names the raster of which statistics are told."""
+    if options.stats is None:
+        return None
+    from geounet.io.zones import statistics_key
+
+    return statistics_key(options.stats)
 
 
 def _content(plan: Plan, options: InferOptions) -> str | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from geounet.errors import ConfigError
 from geounet.heap import freed_memory_kept
 from geounet.model.package import load_model
 from geounet.run.adopt import with_partition_of
@@ -86,8 +87,12 @@ def _prepare_later_stages(context: RunContext) -> None:
     from geounet.run.warm_up import warm_up_vectors
 
     _load_later_stages()
-    lines = any(head.lines for head in context.plan.package.spec.heads)
-    warm_up_vectors(absorb=context.options.min_area > 0, lines=lines)
+    options = context.options
+    warm_up_vectors(
+        absorb=options.min_area > 0 or options.min_hole > 0,
+        draw=options.simplify > 0 or options.smooth,
+        lines=any(head.lines for head in context.plan.package.spec.heads),
+    )
 
 
 def _load_later_stages() -> tuple[Callable[[RunContext], Run], Callable[[RunContext], None]]:
@@ -101,9 +106,15 @@ def _load_later_stages() -> tuple[Callable[[RunContext], Run], Callable[[RunCont
 def plan_scene(paths: Sequence[str | Path], options: InferOptions, *, several: bool = False) -> Plan:
     """Open a scene and lay out the run over it. Raises RequestError where it cannot work."""
     package = load_model(options.model, allow_pickle=options.allow_pickle)
+    if options.threshold is not None and all(head.kind != "mask" for head in package.spec.heads):
+        raise ConfigError(f"--threshold: model {package.spec.name} has no mask; only masks are cut at a threshold")
     with open_for(paths, options, package) as scene:
         if options.aoi is not None:
             from geounet.io.aoi import area_mask
 
             area_mask(options.aoi, scene.geobox)
+        if options.stats is not None:
+            from geounet.io.zones import Zones
+
+            Zones(options.stats, scene.geobox).close()
         return make_plan(scene, package, options, output=results_folder(scene, options, several=several))

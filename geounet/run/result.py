@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geounet.grid.geobox import GeoBox
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
 
 
 def area_unit(geobox: GeoBox) -> str:
@@ -47,6 +51,13 @@ class Run:
     """Blocks that an earlier run had finished."""
     reused: bool = field(default=False)
     """Whether everything was there already."""
+
+    @property
+    def layers(self) -> Mapping[str, GeoDataFrame]:
+        """Vector layers by name (``landuse``, ``road``, …) as GeoDataFrames; each is read when it is asked for."""
+        from geounet.run.frames import Layers
+
+        return Layers(self.paths)
 
     @property
     def seconds(self) -> float:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from geounet import __version__
 from geounet.grid.window import Window
+from geounet.io.atomic import publish
 from geounet.io.cog import Mosaic, write_confidence_cog, write_label_cog
 from geounet.io.mosaic import MosaicPart, write_vrt
 from geounet.io.styles import write_style
+from geounet.io.threshold import Probabilities, Threshold, count_values, write_cut
 from geounet.model.spec import Head
 from geounet.run.context import RunContext
 from geounet.run.outputs import (
@@ -56,28 +59,83 @@ def stitch_parts(context: RunContext) -> None:
 def _counts(context: RunContext) -> dict[str, Any]:
     """What the receipts know and the descriptions tell, for runs that find the rasters and no receipts."""
     receipts = context.journal.receipts.values()
-    heads = context.plan.package.spec.heads
     return {
         "pixels": {
-            head.name: [sum(c) for c in zip(*(r.pixels[n] for r in receipts), strict=True)]
-            for n, head in enumerate(heads)
+            head.name: _pixels_by_class(context, number, head)
+            for number, head in enumerate(context.plan.package.spec.heads)
         },
         "tiles_skipped": sum(r.skipped for r in receipts),
         "engine": next((r.engine for r in receipts), ""),
     }
 
 
+def _pixels_by_class(context: RunContext, number: int, head: Head) -> list[int]:
+    """Pixels of each class, as the network saw the scene."""
+    if context.options.threshold is None or head.kind != "mask":
+        receipts = context.journal.receipts.values()
+        return [sum(counts) for counts in zip(*(r.pixels[number] for r in receipts), strict=True)]
+    labels = layers_of(context, number, head)[0]
+    return count_values(labels.mosaic.parts[0][1], len(head.classes))
+
+
 def _rasters(context: RunContext, *, labels: bool, confidences: bool) -> Iterator[Callable[..., Path]]:
     """A call for every raster that is missing, which takes the ``threads`` that it may use."""
-    plan, mosaic, tags = context.plan, mosaic_of(context), provenance(context)
+    plan, tags = context.plan, provenance(context)
     target = plan.native_geobox if plan.geobox != plan.native_geobox else None
     for number, head in enumerate(plan.package.spec.heads):
-        path, band = plan.output / label_file(head), 2 * number + 1
+        mask, sure = layers_of(context, number, head)
         if labels:
-            yield partial(write_label_cog, path, mosaic, band=band, head=head, tags=tags, target=target)
+            path = plan.output / label_file(head)
+            yield partial(write_label_cog, path, mask.mosaic, band=mask.band, head=head, tags=tags, target=target)
         if confidences:
             path = plan.output / confidence_file(head)
-            yield partial(write_confidence_cog, path, mosaic, band=band + 1, head=head, tags=tags, target=target)
+            yield partial(
+                write_confidence_cog,
+                path,
+                sure.mosaic,
+                band=sure.band,
+                head=head,
+                tags=tags,
+                target=target,
+            )
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of parts side by side."""
+
+    mosaic: Mosaic
+    band: int
+
+    def vrt(self, path: Path) -> Path:
+        """The band as a virtual raster at ``path``."""
+        sources = (MosaicPart(window=w, path=p, band=self.band) for w, p in self.mosaic.parts)
+        write_vrt(path, self.mosaic.geobox, sources)
+        return path
+
+
+def layers_of(context: RunContext, number: int, head: Head) -> tuple[Band, Band]:
+    """Labels and confidences of a head: what the parts hold, or the mask as it was cut anew."""
+    mosaic = mosaic_of(context)
+    found = Band(mosaic, 2 * number + 1), Band(mosaic, 2 * number + 2)
+    if context.options.threshold is None or head.kind != "mask":
+        return found
+    labels, confidence = _cut_anew(context, head, *found)
+    whole = context.plan.geobox
+    one, other = (Mosaic(geobox=whole, parts=((whole.window, path),)) for path in (labels, confidence))
+    return Band(one, 1), Band(other, 1)
+
+
+def _cut_anew(context: RunContext, head: Head, labels: Band, confidence: Band) -> tuple[Path, Path]:
+    """The files of a mask at the threshold that was asked for, made once; the parts keep the model's own."""
+    threshold = Threshold.parse(context.options.threshold or "")
+    folder, stem = context.journal.folder, f"{head.name}_{threshold.strong:g}_{threshold.weak:g}"
+    mask, sure = folder / f"{stem}.tif", folder / f"{stem}_confidence.tif"
+    if not (mask.is_file() and sure.is_file()):
+        sources = labels.vrt(folder / f"{stem}_parts.vrt"), confidence.vrt(folder / f"{stem}_parts_confidence.vrt")
+        with Probabilities(*sources, own=head.threshold) as source, publish(mask) as one, publish(sure) as other:
+            write_cut(source, threshold, labels=one, confidence=other)
+    return mask, sure
 
 
 def confidence_source(context: RunContext, number: int, head: Head) -> Path:
@@ -85,17 +143,12 @@ def confidence_source(context: RunContext, number: int, head: Head) -> Path:
     plan = context.plan
     if context.record.finished(CONFIDENCES, raster_key(plan, context.options), plan.output) is not None:
         return plan.output / confidence_file(head)
-    scratch = context.journal.folder
+    scratch, band = context.journal.folder, layers_of(context, number, head)[1]
     if plan.geobox != plan.native_geobox:
         path = scratch / confidence_file(head)
-        write_confidence_cog(
-            path, mosaic_of(context), band=2 * number + 2, head=head, tags={}, target=plan.native_geobox
-        )
+        write_confidence_cog(path, band.mosaic, band=band.band, head=head, tags={}, target=plan.native_geobox)
         return path
-    path = scratch / f"{head.name}_confidence.vrt"
-    sources = (MosaicPart(window=w, path=p, band=2 * number + 2) for w, p in mosaic_of(context).parts)
-    write_vrt(path, plan.geobox, sources)
-    return path
+    return band.vrt(scratch / f"{head.name}_confidence.vrt")
 
 
 def mosaic_of(context: RunContext) -> Mosaic:
@@ -122,6 +175,8 @@ def provenance(context: RunContext) -> dict[str, str]:
         "GEOUNET_OVERLAP": str(plan.lattice.rows.overlap),
         "GEOUNET_TTA": plan.request.tta,
     }
+    if context.options.threshold is not None:
+        tags["GEOUNET_THRESHOLD"] = str(Threshold.parse(context.options.threshold))
     if plan.scene.gsd is not None:
         tags["GEOUNET_GSD"] = f"{plan.scene.gsd:g}"
     return tags

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geounet.errors import ConfigError
 from geounet.grid.geobox import GeoBox
 from geounet.heap import freed_memory_kept
 from geounet.io.aoi import read_area
+from geounet.io.atomic import scratch_folder
 from geounet.io.geojson import GeoJsonWriter
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
@@ -20,13 +23,22 @@ from geounet.io.shapes import Features
 from geounet.io.spool import Spool
 from geounet.io.styles import polygon_style
 from geounet.io.vectors import SUFFIXES, check_formats, open_writers
-from geounet.model.spec import Head
-from geounet.run.layers import FeatureMaker, OnRows, sweep_raster
+from geounet.model.spec import Head, LabelClass
+from geounet.run.layers import FeatureMaker
 from geounet.run.lines import LineMaker, LineOptions, LineTotals, class_of, line_paths, write_lines
 from geounet.run.result import area_unit
+from geounet.run.sweeping import OnRows, Sweep
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what not every call needs is not loaded by every one
     from shapely import Geometry
+
+    from geounet.io.cleaned import CleanedRows
+    from geounet.io.threshold import Threshold
+    from geounet.io.vertex_file import VertexFile
+    from geounet.io.zones import Zones
+    from geounet.vector.inside import Inside
+    from geounet.vector.simplify import Outline, Vertices
+
 
 _FOREIGN = frozenset(
     [".shp", ".kml", ".kmz", ".gml", ".gdb", ".dxf", ".csv", ".tab", ".mif", ".sqlite", ".svg", ".pdf", ".zip"]
@@ -55,6 +67,8 @@ class VectorResult:
     node_count: int = 0
     length: float = 0.0
     """Of all centre-lines, in metres (pixels without a CRS)."""
+    cleaned: Path | None = None
+    """The cleaned label raster, where one was asked for."""
 
 
 @dataclass(kw_only=True)
@@ -77,7 +91,12 @@ def vectorize(
     head: Head | None = None,
     confidence: str | Path | None = None,
     min_area: float = 0.0,
+    min_hole: float = 0.0,
     simplify: float = 0.0,
+    smooth: bool = False,
+    threshold: str | float | None = None,
+    stats: str | Path | None = None,
+    cleaned: str | Path | None = None,
     formats: Sequence[str] = ("geojson",),
     aoi: str | Path | None = None,
     lines: bool | int | str = False,
@@ -95,7 +114,14 @@ def vectorize(
         head: classes, and which of them become polygons (of a mask only value 1). None: as the raster says.
         confidence: uint8 raster on the same grid, 0..250, 255 unknown: gives ``confidence_mean``.
         min_area: components smaller than this many m² are absorbed by their neighbours.
+        min_hole: holes smaller than this many m² are filled by what they lie in; what holds nodata is none.
         simplify: metres; outlines are simplified as a coverage: no gaps, no overlaps.
+        smooth: round the corners that are left, again without gaps and overlaps.
+        threshold: cut a mask anew at this probability; ``0.5:0.3`` also keeps pixels of at least 0.3 that hang
+            together with some of at least 0.5. ``labels`` is then 0 and 1 with its ``confidence``, or a raster of
+            probabilities (floats); just the mask becomes polygons.
+        stats: a raster on the same grid: mean, least and greatest value under each polygon, for every band.
+        cleaned: a GeoTIFF to write: the labels after ``min_area`` and ``min_hole``.
         formats: of ``geojson``, ``geojsonseq``, ``gpkg``, ``fgb``, ``parquet``.
         aoi: a vector file of polygons; only what lies inside is kept, cut exactly.
         lines: also write the centre-lines of one class, and the nodes at which they end and meet, as
@@ -111,44 +137,56 @@ def vectorize(
         ConfigError: an option is wrong, or an output file is there already.
         MissingExtraError: GeoParquet without pyarrow.
     """
-    _check_options(min_area, simplify, block_rows)
-    with LabelRaster(labels, head=head, confidence=confidence) as raster:
+    _check_options({"--min-area": min_area, "--min-hole": min_hole, "--simplify": simplify}, block_rows)
+    cut = None if threshold is None else _threshold(threshold)
+    with ExitStack() as stack:
         paths = _output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
-        _keep_inputs(paths.values(), {"labels": labels, "confidence": confidence, "--aoi": aoi})
+        inputs = {"labels": labels, "confidence": confidence, "--aoi": aoi, "--stats": stats}
+        raster_path = _cleaned_path(cleaned, paths.values(), overwrite=overwrite)
+        _keep_inputs([*paths.values(), *([] if raster_path is None else [raster_path])], inputs)
+        name = next(iter(paths.values())).stem if head is None else head.name
+        style = None if head is None else polygon_style(head)
+        if cut is not None:
+            scratch = stack.enter_context(scratch_folder(next(iter(paths.values()))))
+            labels, confidence, head = _cut_mask(labels, confidence, head, cut, scratch)
+        raster = stack.enter_context(LabelRaster(labels, head=head, confidence=confidence))
         ground = Ground(raster.geobox)
-        maker = FeatureMaker(
-            raster=raster, ground=ground, simplify=simplify, area=_area_of_interest(aoi, raster.geobox)
-        )
+        area = _area_of_interest(aoi, raster.geobox)
+        zones = _zones(stats, raster, stack)
         names = raster.class_names()
-        first = next(iter(paths.values()))
         wanted = line_paths(paths) if lines is not False else {}
         _refuse_existing(wanted, overwrite=overwrite)
         line_maker = None
         if wanted:
-            value = class_of(lines, names)
-            asked = LineOptions(value=value, bridge=bridge, spur=spur, simplify=simplify)
+            asked = LineOptions(value=class_of(lines, names), bridge=bridge, spur=spur, simplify=simplify)
             line_maker = LineMaker(raster, ground, asked)
-        totals = _Totals()
-        with Spool(first.parent) as spool:
-            sweep_raster(
-                raster,
-                spool,
-                head=head,
-                min_area=min_area,
-                step=block_rows or raster.strip_rows,
-                progress=progress,
-                lines=line_maker,
-            )
-            style = None if head is None else polygon_style(head)
-            name = first.stem if head is None else head.name
-            with open_writers(paths, layer=name, ground=ground, style=style) as writers:
-                for features in maker.features(spool):
-                    totals.add(features)
-                    for writer in writers.values():
-                        writer.write(features)
+        sweep = Sweep(
+            raster=raster,
+            head=head,
+            min_area=min_area,
+            min_hole=min_hole,
+            step=block_rows or _rows_at_once(raster, zones),
+            zones=zones,
+            inside=_inside(area, raster) if zones is not None or raster.has_confidence else None,
+            progress=progress,
+        )
+        outline = _outline(simplify, ground, smooth=smooth)
+        maker = FeatureMaker(raster=raster, ground=ground, outline=outline, zones=zones, area=area)
+        folder = next(iter(paths.values())).parent
+        spool = stack.enter_context(Spool(folder))
+        with ExitStack() as writing:
+            rows = None if raster_path is None else _cleaned_rows(raster_path, raster, writing)
+            file = _vertex_file(folder, raster, stack) if outline else None
+            vertices = _swept(sweep, spool, rows, file, line_maker)
+            writers = writing.enter_context(open_writers(paths, layer=name, ground=ground, style=style))
+            totals = _Totals()
+            for features in maker.features(spool, vertices):
+                totals.add(features)
+                for writer in writers.values():
+                    writer.write(features)
         done = None
         if line_maker is not None:
-            done = write_lines(line_maker.finish(maker.area), ground, name=name, paths=wanted)
+            done = write_lines(line_maker.finish(area), ground, name=name, paths=wanted)
     return VectorResult(
         paths=tuple(paths.values()),
         feature_count=totals.features,
@@ -156,6 +194,7 @@ def vectorize(
         class_names=names,
         area_unit=area_unit(ground.geobox),
         warnings=(*_ground_warnings(ground), *_loss_warnings(writers), *_lost_lines(done)),
+        cleaned=raster_path,
         line_paths=tuple(path for pair in wanted.values() for path in pair),
         line_count=0 if done is None else done.lines,
         node_count=0 if done is None else done.nodes,
@@ -175,12 +214,111 @@ def _lost_lines(done: LineTotals | None) -> list[str]:
     return [f"{done.dropped} centre-lines reach beyond what the CRS can show of the globe; left out"]
 
 
-def _check_options(min_area: float, simplify: float, block_rows: int | None) -> None:
-    for name, value in (("--min-area", min_area), ("--simplify", simplify)):
+def _check_options(sizes: Mapping[str, float], block_rows: int | None) -> None:
+    for name, value in sizes.items():
         if not (np.isfinite(value) and value >= 0):
             raise ConfigError(f"{name} {value}: expected a number of at least 0")
     if block_rows is not None and block_rows < 1:
         raise ConfigError(f"block_rows {block_rows}: expected at least 1")
+
+
+def _threshold(text: str | float) -> Threshold:
+    from geounet.io.threshold import Threshold
+
+    return Threshold.parse(text)
+
+
+def _cut_mask(
+    labels: str | Path, confidence: str | Path | None, head: Head | None, threshold: Threshold, folder: Path
+) -> tuple[Path, Path, Head]:
+    """The mask at another threshold, its confidence, and what its values mean."""
+    from geounet.io.threshold import Probabilities, write_cut
+
+    mask, sure = folder / "mask.tif", folder / "confidence.tif"
+    with Probabilities(labels, confidence, own=None if head is None else head.threshold) as source:
+        write_cut(source, threshold, labels=mask, confidence=sure)
+        names = source.class_names()
+    classes = (("no", "#ffffff"), ("yes", "#000000"))
+    plain = tuple(LabelClass(value=v, name=names.get(v, n), color=c) for v, (n, c) in enumerate(classes))
+    return mask, sure, head or Head(name="mask", kind="mask", classes=plain)
+
+
+def _swept(
+    sweep: Sweep, spool: Spool, cleaned: CleanedRows | None, file: VertexFile | None, lines: LineMaker | None
+) -> Vertices | None:
+    """Sweep; with a ``file`` for them, all vertices, pinned where a ring could vanish."""
+    sweep.run(spool, cleaned=cleaned, on_vertices=None if file is None else file.add, lines=lines)
+    if file is None:
+        return None
+    vertices = file.vertices()
+    for polygons in spool.chunks():
+        vertices.pin(polygons)
+    return vertices
+
+
+def _outline(simplify: float, ground: Ground, *, smooth: bool) -> Outline | None:
+    if not simplify and not smooth:
+        return None
+    from geounet.vector.simplify import Outline
+
+    return Outline(tolerance=simplify, smooth=smooth, pixel=ground.metres_per_pixel)
+
+
+def _vertex_file(folder: Path, raster: LabelRaster, stack: ExitStack) -> VertexFile:
+    from geounet.io.vertex_file import VertexFile
+
+    return stack.enter_context(VertexFile(folder, height=raster.geobox.height))
+
+
+def _zones(path: str | Path | None, raster: LabelRaster, stack: ExitStack) -> Zones | None:
+    if path is None:
+        return None
+    from geounet.io.zones import Zones
+
+    return stack.enter_context(Zones(path, raster.geobox))
+
+
+def _rows_at_once(raster: LabelRaster, zones: Zones | None) -> int:
+    """Fewer where many bands come along, each with eight bytes a pixel."""
+    return raster.strip_rows if zones is None else max(1, raster.strip_rows // len(zones.names))
+
+
+def _cleaned_rows(path: Path, raster: LabelRaster, stack: ExitStack) -> CleanedRows:
+    from geounet.io.cleaned import write_cleaned
+
+    return stack.enter_context(write_cleaned(path, raster))
+
+
+def _cleaned_path(path: str | Path | None, others: Iterable[Path], *, overwrite: bool) -> Path | None:
+    """The cleaned raster to write, if any. Raises ConfigError where it would be in the way of something."""
+    if path is None:
+        return None
+    found = Path(path)
+    if found.suffix.lower() not in (".tif", ".tiff"):
+        raise ConfigError(f"--cleaned {found}: expected a name that ends in .tif")
+    if not found.parent.is_dir():
+        raise ConfigError(f"--cleaned {found}: its folder is not there; make it, or name another one")
+    if found.exists() and not overwrite:
+        raise ConfigError(f"--cleaned {found} is there already; add --overwrite (overwrite=True), or name another")
+    if found.absolute() in [other.absolute() for other in others]:
+        raise ConfigError(f"--cleaned {found} is the vector file as well; name another")
+    return found
+
+
+def _inside(area: Geometry | None, raster: LabelRaster) -> Inside | None:
+    """Which pixels lie in the area of interest."""
+    if area is None:
+        return None
+    import shapely
+
+    from geounet.vector.inside import Inside
+
+    a, b, c, d, e, f = tuple(~raster.geobox.affine)[:6]
+
+    def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f], axis=1)
+
+    return Inside(shapely.transform(area, to_pixels), width=raster.geobox.width)
 
 
 def _output_paths(

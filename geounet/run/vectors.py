@@ -6,7 +6,7 @@ from typing import Any
 
 from geounet.io.vectors import SUFFIXES
 from geounet.run.context import RunContext
-from geounet.run.outputs import VECTORS, label_file, vector_files, vector_key
+from geounet.run.outputs import VECTORS, cleaned_file, label_file, vector_files, vector_key
 from geounet.run.stitch import confidence_source
 from geounet.run.vectorize import vectorize
 
@@ -37,7 +37,11 @@ def vectorize_labels(context: RunContext) -> None:
             head=head,
             confidence=confidence_source(context, number, head),
             min_area=options.min_area,
+            min_hole=options.min_hole,
             simplify=options.simplify,
+            smooth=options.smooth,
+            stats=options.stats,
+            cleaned=plan.output / cleaned_file(head) if options.cleaned else None,
             formats=options.formats,
             aoi=options.aoi,
             lines=1 if head.lines else False,

@@ -13,8 +13,11 @@ from pathlib import Path
 import numpy as np
 
 
-def warm_up_vectors(*, absorb: bool, lines: bool) -> None:
-    """Vectorize a few pixels, ``absorb`` small areas, draw ``lines``. What goes wrong is told later."""
+def warm_up_vectors(*, absorb: bool, draw: bool, lines: bool) -> None:
+    """Vectorize a few pixels: ``absorb`` small areas, ``draw`` outlines anew, with ``lines``.
+
+    What goes wrong is told when it does again.
+    """
     import rasterio
 
     from geounet.io.gdal import gdal_env
@@ -26,4 +29,5 @@ def warm_up_vectors(*, absorb: bool, lines: bool) -> None:
         place = {"crs": "EPSG:32640", "transform": rasterio.Affine(1, 0, 333000, 0, -1, 2782000)}
         with rasterio.open(path, "w", **profile, **place) as file:
             file.write(np.array([[[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 0, 2], [0, 0, 2, 255]]], np.uint8))
-        vectorize(path, confidence=path, min_area=1.5 if absorb else 0.0, lines=lines)
+        small, tolerance = 1.5 if absorb else 0.0, 1.0 if draw else 0.0
+        vectorize(path, confidence=path, min_area=small, simplify=tolerance, lines=lines)

@@ -150,8 +150,10 @@ def absorb(
     borders: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]],
     side: NDArray[np.float64],
     limit: int,
-) -> NDArray[np.int32]:
-    """``(n,)`` the label of each component after absorbing those of ``area < limit`` that ``may_go``.
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Absorb components of ``area < limit`` that ``may_go``: ``(n,)`` labels, and ``(n,)`` who is one with whom.
+
+    The latter is the first component of all that have become one.
 
     Components come in the order of identity. ``borders``: pairs of components, each once, and their common
     pixel sides along rows and along columns; ``side`` ``(n, 2)`` the length of those two at each component.
@@ -165,4 +167,4 @@ def absorb(
         if np.array_equal(up, roots):
             break
         roots = up
-    return np.asarray(label[roots])
+    return np.asarray(label[roots]), np.asarray(roots)

@@ -52,8 +52,11 @@ def forget_components(row: Any, components: Any, counts: Any) -> None:
         components.first[kept] = components.first[i]
         components.label[kept] = components.label[i]
         components.start_vertex[kept] = components.start_vertex[i]
-        for s in range(3):
+        for s in range(4):
             components.sums[kept, s] = components.sums[i, s]
+        for k in range(components.stats.shape[1]):
+            for s in range(4):
+                components.stats[kept, k, s] = components.stats[i, k, s]
         components.head[kept] = components.head[i]
         components.tail[kept] = components.tail[i]
         kept += 1

@@ -7,7 +7,7 @@
     for rows in strips:
         cleaned = unit.clean(rows)
 
-Memory: about 40 bytes for each component, and 24 for each border of a small one.
+Memory: about 41 bytes for each component, and 24 for each border of a small one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geounet.vector.absorb import absorb
+from geounet.vector.holes import fill_holes
 from geounet.vector.runs import OUTSIDE, new_marks, new_row
 from geounet.vector.survey import Borders, Census, relabel, survey
 from geounet.vector.tracer import grown
@@ -46,12 +47,13 @@ class MappingUnit:
         density: Density,
         sides: Sides,
         pixel_area: float,
+        min_hole: float = 0.0,
         only: int | None = None,
     ) -> None:
-        """``min_area`` in the unit of ``density``; ``pixel_area``: some typical density.
+        """``min_area`` and ``min_hole`` in the unit of ``density``; ``pixel_area``: some typical density.
 
-        ``only``: just components of this label are absorbed, and
-        those that touch no other component vanish.
+        ``only``: just components of this label are absorbed, those that touch no other component vanish,
+        and just their holes are filled.
         """
         self.width = width
         self._lut = np.zeros(0, np.int32) if lut is None else lut
@@ -59,11 +61,13 @@ class MappingUnit:
         self._density, self._sides, self._only = density, sides, only
         self._scale = AREA_UNITS / pixel_area
         self._limit = math.ceil(min_area * self._scale * (1 - 1e-9))
+        self._hole_limit = math.ceil(min_hole * self._scale * (1 - 1e-9))
         self._census = Census(
             parent=np.empty(0, np.int32),
             label=np.empty(0, np.int32),
             first=np.empty(0, np.int64),
             area=np.empty(0, np.int64),
+            at_rim=np.empty(0, np.bool_),
         )
         size = max(_BORDERS_AT_ONCE, 3 * width)
         self._borders = Borders(*(np.empty(size, np.int32) for _ in range(4)))
@@ -132,7 +136,8 @@ class MappingUnit:
         key, across, down = (np.concatenate(column) for column in zip(*self._known, strict=True))
         roots, area = self._resolved()
         one, other = roots[key >> 32].astype(np.int64), roots[key & 0xFFFFFFFF].astype(np.int64)
-        small = (area[one] < self._limit) | (area[other] < self._limit)
+        limit = max(self._limit, self._hole_limit)
+        small = (area[one] < limit) | (area[other] < limit)
         low, high = np.minimum(one, other)[small], np.maximum(one, other)[small]
         self._known = [_summed(low << 32 | high, across[small], down[small])]
         self._known_size = self._packed_size = self._known[0][0].size
@@ -161,7 +166,7 @@ class MappingUnit:
         empty = np.empty(0, np.int64)
         key, across, down = self._known[0] if self._known else (empty, empty, empty)
         pairs = number[key >> 32].astype(np.int32), number[key & 0xFFFFFFFF].astype(np.int32)
-        cleaned = absorb(
+        cleaned, one = absorb(
             area=area[ids],
             label=label,
             may_go=may_go,
@@ -173,12 +178,43 @@ class MappingUnit:
             lonely = np.ones(ids.size, bool)
             lonely[pairs[0]] = lonely[pairs[1]] = False
             cleaned[lonely & may_go & (area[ids] < self._limit)] = OUTSIDE
+        if self._hole_limit > 0:
+            cleaned = self._filled(cleaned, one, area[ids], number[roots], pairs)
+        if self._only is not None:
             cleaned[cleaned != self._only] = OUTSIDE
         self._final = cleaned[number[roots]]
         self._roots = roots
         self._counts[:] = 0
         self._known = []
         self._rewind()
+
+    def _filled(
+        self,
+        label: NDArray[np.int32],
+        one: NDArray[np.int32],
+        area: NDArray[np.int64],
+        number: NDArray[np.int64],
+        pairs: tuple[NDArray[np.int32], NDArray[np.int32]],
+    ) -> NDArray[np.int32]:
+        """``(n,)`` labels after the small holes were filled; ``one`` as `absorb` gives it."""
+        sums = np.zeros(one.size, np.int64)
+        np.add.at(sums, one, area)
+        at_rim = np.zeros(one.size, bool)
+        at_rim[one[number[self._census.at_rim[: number.size]]]] = True
+        in_last_row = self._above.ids[: int(self._above.n_runs[0])]
+        at_rim[one[number[in_last_row[in_last_row >= 0]]]] = True
+        a, b = one[pairs[0]], one[pairs[1]]
+        apart = a != b
+        owners = np.ones(one.size, bool) if self._only is None else label == self._only
+        filled = fill_holes(
+            area=sums,
+            label=label,
+            may_own=owners,
+            at_rim=at_rim,
+            borders=(a[apart], b[apart]),
+            limit=self._hole_limit,
+        )
+        return np.asarray(filled[one])
 
     def clean(self, rows: NDArray[Any], *, outside: NDArray[np.bool_] | None = None) -> NDArray[np.int32]:
         """Second pass: the same rows again; their labels after absorbing, `OUTSIDE` where there is none."""

@@ -33,6 +33,8 @@ class Polygons:
     """``(n,)`` number of pixels that have one."""
     touches: NDArray[np.bool_]
     """``(n,)`` whether the component meets the raster's rim or what is not vectorised."""
+    stats: NDArray[np.float64]
+    """``(n, bands, 4)`` sum, number, least and greatest of another raster's values under the component."""
     ring_counts: NDArray[np.int32]
     """``(n,)`` rings of each component."""
     corner_counts: NDArray[np.int32]

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
-_RATIO = 1024
+from geounet.vector.arcs import pin, reshape
+from geounet.vector.polygons import Polygons
+
+_REACH = 2.0
+"""Pixels from a corner, or tolerances where those are larger, within which it is rounded."""
 
 
-def simplify_coverage(
-    polygons: NDArray[np.object_], *, tolerance: float, pixel: tuple[float, float]
-) -> NDArray[np.object_]:
-    """Polygons ``(n,)`` in pixel coordinates, simplified as one coverage; again in pixel coordinates.
+@dataclass(frozen=True, kw_only=True)
+class Vertices:
+    """Every vertex of a raster, as `Tracer` tells of them: row by row, from the left to the right."""
 
-    ``tolerance`` and ``pixel`` (a pixel's sides along rows and along columns) in metres: corners go whose
-    triangle with their neighbours is smaller than ``tolerance`` squared (Visvalingam and Whyatt 1993, as in
-    GEOS's CoverageSimplifier). Corners that stay do not move. Needs all polygons at once, so memory grows
-    with them: about 300 bytes per corner.
-    """
-    # a plane in which the coordinates of corners are exact, so that GEOS sees what lies on a line and what
-    # does not: columns as they are, rows by a ratio of few bits
-    size = np.array([1.0, max(1.0, round(_RATIO * pixel[1] / pixel[0])) / _RATIO])
-    plane = shapely.transform(polygons, lambda xy: xy * size)
-    simplified = shapely.coverage_simplify(plane, tolerance / pixel[0], simplify_boundary=True)
-    return np.asarray(shapely.transform(simplified, lambda xy: np.rint(xy / size)))
+    codes: NDArray[np.int32]
+    """``(n,)`` twice the column, plus 1 for a node."""
+    rows: NDArray[np.int64]
+    """``(height + 2,)`` where each row of vertices begins."""
+
+    def pin(self, polygons: Polygons) -> None:
+        """Make nodes of vertices without which a ring could vanish; all polygons come here before any is drawn."""
+        pin(polygons.corners, polygons.ring_starts, self.codes, self.rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """How outlines are drawn: polygon by polygon, yet neighbours keep every common corner."""
+
+    tolerance: float
+    """Metres: corners go whose triangle with their neighbours is not larger than its square; 0: none goes."""
+    smooth: bool
+    """Whether the corners that stay are rounded."""
+    pixel: tuple[float, float]
+    """A pixel's sides along rows and along columns, in metres."""
+
+    def draw(self, polygons: Polygons, vertices: Vertices) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Corners ``(n, 2)`` in pixels and the number of each ring; rings keep their order, and none is lost.
+
+        Corners that stay do not move unless they are rounded.
+        """
+        across, down = self.pixel
+        limit = 2 * self.tolerance**2 / (across * down) if self.tolerance else -1.0
+        reach = _REACH * max(1.0, self.tolerance / min(across, down)) if self.smooth else 0.0
+        corners, counts = reshape(
+            polygons.corners, polygons.ring_starts, vertices.codes, vertices.rows, limit, reach
+        )
+        return corners, counts

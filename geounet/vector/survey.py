@@ -26,6 +26,8 @@ class Census(NamedTuple):
     """First pixel, ``row * width + column``."""
     area: NDArray[np.int64]
     """In fixed point; of the runs that were counted under this very number."""
+    at_rim: NDArray[np.bool_]
+    """Whether a run that was counted under this very number meets what is outside."""
 
 
 class Borders(NamedTuple):
@@ -48,7 +50,7 @@ def _area(knots: Any, before: Any, step: float, column: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _number_runs(above: Any, below: Any, parent: Any, n: int, join: bool) -> int:
+def number_runs(above: Any, below: Any, parent: Any, n: int, join: bool) -> int:
     """Number the runs of ``below``; with ``join`` components that meet become one."""
     k = 0
     for j in range(below.n_runs[0]):
@@ -106,6 +108,32 @@ def _note_borders(above: Any, below: Any, borders: Any, n: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _note_rim(above: Any, below: Any, at_rim: Any) -> None:
+    """Mark the components of both rows that meet what is outside, in ``below`` or between the two."""
+    width = below.labels.size - 2
+    for j in range(below.n_runs[0]):
+        a, b = below.runs[j], below.runs[j + 1]
+        if below.ids[j] < 0:
+            continue
+        if below.labels[a] == OUTSIDE or below.labels[b + 1] == OUTSIDE:  # shifted by one
+            at_rim[below.ids[j]] = True
+    k = 0
+    for j in range(below.n_runs[0]):
+        a, b = below.runs[j], below.runs[j + 1]
+        while k + 1 < above.n_runs[0] and above.runs[k + 1] <= a:
+            k += 1
+        if above.n_runs[0] == 0 and below.ids[j] >= 0:
+            at_rim[below.ids[j]] = True  # the first row
+        q = k
+        while q < above.n_runs[0] and above.runs[q] < b and above.runs[q] < width:
+            if above.ids[q] >= 0 and below.ids[j] < 0:
+                at_rim[above.ids[q]] = True
+            elif above.ids[q] < 0 and below.ids[j] >= 0:
+                at_rim[below.ids[j]] = True
+            q += 1
+
+
+@njit(cache=True, nogil=True)
 def survey(
     values: Any,
     shut: Any,
@@ -134,7 +162,7 @@ def survey(
         load(values[i], lut, shut[i] if shut.shape[0] else nowhere, below)
         mark(above, below, marks)
         cut_runs(marks, below)
-        counts[0] = _number_runs(above, below, census.parent, counts[0], True)
+        counts[0] = number_runs(above, below, census.parent, counts[0], True)
         for j in range(below.n_runs[0]):
             root = below.ids[j]
             if root < 0:
@@ -143,9 +171,11 @@ def survey(
                 census.label[root] = below.labels[below.runs[j] + 1]
                 census.first[root] = np.int64(y0 + i) * width + below.runs[j]
                 census.area[root] = 0
+                census.at_rim[root] = False
             end = _area(knots[i], before[i], step, below.runs[j + 1])
             census.area[root] += np.int64(np.rint(end - _area(knots[i], before[i], step, below.runs[j])))
         counts[1] = _note_borders(above, below, borders, counts[1])
+        _note_rim(above, below, census.at_rim)
         keep_row(below, above)
     return height
 
@@ -169,7 +199,7 @@ def relabel(
         load(values[i], lut, shut[i] if shut.shape[0] else nowhere, below)
         mark(above, below, marks)
         cut_runs(marks, below)
-        counts[0] = _number_runs(above, below, parent, counts[0], False)
+        counts[0] = number_runs(above, below, parent, counts[0], False)
         for c in range(values.shape[1]):
             out[i, c] = OUTSIDE
         for j in range(below.n_runs[0]):

@@ -54,10 +54,12 @@ class Components(NamedTuple):
     start_vertex: NDArray[np.int32]
     """Top left corner of the first pixel."""
     sums: NDArray[np.int64]
-    """``(n, 3)`` pixels, sum of the confidence bytes, pixels with confidence."""
+    """``(n, 4)`` pixels, sum of the confidence bytes, pixels with confidence, runs that meet the rim."""
     head: NDArray[np.int32]
     """First and last of the list of corners at which a hole may begin, or −1."""
     tail: NDArray[np.int32]
+    stats: NDArray[np.float64]
+    """``(n, bands, 4)`` sum, number, least and greatest of the values of each band of another raster."""
 
 
 @njit(cache=True, nogil=True)
@@ -68,8 +70,14 @@ def _union(a: int, b: int, components: Any, aux: Any) -> int:
     if b < a:
         a, b = b, a
     components.parent[b] = a
-    for k in range(3):
+    for k in range(4):
         components.sums[a, k] += components.sums[b, k]
+    stats = components.stats
+    for k in range(stats.shape[1]):
+        stats[a, k, 0] += stats[b, k, 0]
+        stats[a, k, 1] += stats[b, k, 1]
+        stats[a, k, 2] = min(stats[a, k, 2], stats[b, k, 2])
+        stats[a, k, 3] = max(stats[a, k, 3], stats[b, k, 3])
     head, tail = components.head, components.tail
     if head[b] >= 0:
         if head[a] < 0:
@@ -107,8 +115,11 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_com
             components.parent[root] = root
             components.first[root] = np.int64(y) * width + a
             components.label[root] = label
-            for s in range(3):
+            for s in range(4):
                 components.sums[root, s] = 0
+            for s in range(components.stats.shape[1]):
+                components.stats[root, s, 0] = components.stats[root, s, 1] = 0.0
+                components.stats[root, s, 2], components.stats[root, s, 3] = np.inf, -np.inf
             components.head[root] = -1
             components.tail[root] = -1
             below.fresh[j] = True
@@ -118,17 +129,66 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_com
 
 
 @njit(cache=True, nogil=True)
-def _add_confidence(conf: Any, row: Any, sums: Any) -> None:
+def _add_confidence(conf: Any, row: Any, parent: Any, sums: Any) -> None:
     for j in range(row.n_runs[0]):
         if row.ids[j] < 0:
             continue
+        root = find(parent, row.ids[j])  # a run further right may have joined it to another
         total, known = 0, 0
         for c in range(row.runs[j], row.runs[j + 1]):
             if conf[c] != 255:
                 total += conf[c]
                 known += 1
-        sums[row.ids[j], 1] += total
-        sums[row.ids[j], 2] += known
+        sums[root, 1] += total
+        sums[root, 2] += known
+
+
+@njit(cache=True, nogil=True)
+def _add_stats(values: Any, i: int, row: Any, parent: Any, stats: Any) -> None:
+    """Add row ``i`` of ``values`` ``(bands, h, width)``; NaN is no value."""
+    for j in range(row.n_runs[0]):
+        if row.ids[j] < 0:
+            continue
+        root = find(parent, row.ids[j])
+        for k in range(stats.shape[1]):
+            total, known, least, greatest = 0.0, 0, np.inf, -np.inf
+            for c in range(row.runs[j], row.runs[j + 1]):
+                v = values[k, i, c]
+                if v == v:  # noqa: PLR0124 - not NaN
+                    total += v
+                    known += 1
+                    least = min(least, v)
+                    greatest = max(greatest, v)
+            stats[root, k, 0] += total
+            stats[root, k, 1] += known
+            stats[root, k, 2] = min(stats[root, k, 2], least)
+            stats[root, k, 3] = max(stats[root, k, 3], greatest)
+
+
+@njit(cache=True, nogil=True)
+def _add_rim(rim_above: Any, rim: Any, above: Any, below: Any, parent: Any, sums: Any) -> None:
+    """Count the runs beside, above or below which there is nothing, not even a value that is not wanted."""
+    width = rim.size
+    for j in range(below.n_runs[0]):
+        if below.ids[j] < 0:
+            continue
+        a, b = below.runs[j], below.runs[j + 1]
+        meets = a == 0 or b == width or rim[a - 1] or rim[b]
+        c = a
+        while not meets and c < b:
+            meets = rim_above[c]
+            c += 1
+        if meets:
+            sums[find(parent, below.ids[j]), 3] += 1
+    for j in range(above.n_runs[0]):
+        if above.ids[j] < 0:
+            continue
+        for c in range(above.runs[j], above.runs[j + 1]):
+            if rim[c]:
+                sums[find(parent, above.ids[j]), 3] += 1
+                break
+    for c in range(width):
+        rim_above[c] = rim[c]
 
 
 @njit(cache=True, nogil=True)
@@ -188,6 +248,9 @@ def sweep(
     values: Any,
     conf: Any,
     shut: Any,
+    rim: Any,
+    rim_above: Any,
+    values_beside: Any,
     lut: Any,
     y0: int,
     above: Any,
@@ -201,6 +264,8 @@ def sweep(
     """Take rows of pixels ``(h, width)`` that begin at raster row ``y0``.
 
     ``conf`` ``(h, width)`` uint8 or empty; ``shut`` ``(h, width)`` True where there is nothing, or empty;
+    ``rim`` ``(h, width)`` True where there is nothing at all, or empty, ``rim_above`` ``(width,)`` its last row;
+    ``values_beside`` ``(bands, h, width)`` float64 of another raster, NaN where it has none; bands may be none;
     ``lut`` int32[256] from pixel value to label for uint8 rows, or empty; ``up`` the last vertex of each grid
     column. Returns the number of rows taken: it stops before one for which the pools might be too small.
     ``above`` is the last row taken, ``below`` scratch.
@@ -217,7 +282,11 @@ def sweep(
         cut_runs(marks, below)
         nc = _label_runs(above, below, y0 + i, components, vertices.aux, nc)
         if conf.shape[0]:
-            _add_confidence(conf[i], below, components.sums)
+            _add_confidence(conf[i], below, components.parent, components.sums)
+        if components.stats.shape[1]:
+            _add_stats(values_beside, i, below, components.parent, components.stats)
+        if rim.shape[0]:
+            _add_rim(rim_above, rim[i], above, below, components.parent, components.sums)
         nv = _take_vertices(above, below, y0 + i, marks, up, vertices, components, nv)
         keep_row(below, above)
         taken += 1

@@ -10,7 +10,7 @@ Sorted by identity, what comes out does not depend on how the rows were divided.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,16 @@ from geounet.vector.keeping import finished_roots, forget_components, forget_ver
 from geounet.vector.polygons import Polygons, in_order, join
 from geounet.vector.rings import walk
 from geounet.vector.runs import OUTSIDE, new_marks, new_row
-from geounet.vector.sweep import N_COMPONENTS, N_DEAD, N_VERTICES, Components, Vertices, sweep
+from geounet.vector.sweep import N_COMPONENTS, N_DEAD, N_VERTICES, NO_EDGE, Components, Vertices, sweep
 
 _NO_LUT = np.zeros(0, np.int32)
 _NO_BYTES = np.zeros((0, 0), np.uint8)
 _NO_BOOLS = np.zeros((0, 0), np.bool_)
+_NO_RIM = np.zeros(0, np.bool_)
+_NO_VALUES = np.zeros((0, 0, 0), np.float64)
+
+OnVertices = Callable[[NDArray[np.int32], NDArray[np.bool_]], None]
+"""Takes vertices ``(n, 2)`` as (column, row), and whether each is a node, in which three borders or four meet."""
 
 
 class Tracer:
@@ -33,9 +38,17 @@ class Tracer:
     Memory: a few bytes per column, 29 per corner of the unfinished components, and the rows in hand.
     """
 
-    def __init__(self, *, width: int, lut: NDArray[np.int32] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        lut: NDArray[np.int32] | None = None,
+        bands: int = 0,
+        on_vertices: OnVertices | None = None,
+    ) -> None:
         """``lut`` int32[256] maps pixel values of uint8 rows to labels (or `OUTSIDE`); without it rows are
-        int32 and hold labels themselves.
+        int32 and hold labels themselves. ``bands`` of another raster come with the rows. ``on_vertices`` is
+        told of every vertex, from the left to the right and from the top to the bottom.
         """
         self.width = width
         self.row = 0
@@ -44,6 +57,8 @@ class Tracer:
         self._rows_dtype = np.dtype(np.int32 if lut is None else np.uint8)
         self._above, self._below = new_row(width), new_row(width)
         self._marks = new_marks(width)
+        self._on_vertices = on_vertices
+        self._rim_above: NDArray[np.bool_] | None = None
         self._up = np.full(width + 1, -1, np.int32)
         self._counts = np.zeros(3, np.int64)
         self._vertices = Vertices(
@@ -57,9 +72,10 @@ class Tracer:
             first=np.empty(0, np.int64),
             label=np.empty(0, np.int32),
             start_vertex=np.empty(0, np.int32),
-            sums=np.empty((0, 3), np.int64),
+            sums=np.empty((0, 4), np.int64),
             head=np.empty(0, np.int32),
             tail=np.empty(0, np.int32),
+            stats=np.empty((0, bands, 4), np.float64),
         )
         self._make_room()
 
@@ -69,37 +85,56 @@ class Tracer:
         *,
         confidence: NDArray[np.uint8] | None = None,
         outside: NDArray[np.bool_] | None = None,
+        rim: NDArray[np.bool_] | None = None,
+        values: NDArray[np.float64] | None = None,
     ) -> Polygons:
         """Take the next rows ``(h, width)``; returns the components that have no pixel in the last of them.
 
         ``confidence`` ``(h, width)`` uint8, 255 where unknown; ``outside`` ``(h, width)`` True where there
-        is nothing to vectorise, besides what the look-up table leaves out.
+        is nothing to vectorise, besides what the look-up table leaves out. ``rim`` ``(h, width)`` True where
+        there is nothing at all, where that is less (a mask's background is not vectorised, yet no rim): then
+        it decides what `Polygons.touches` says. Give it for all rows or for none. ``values``
+        ``(bands, h, width)`` of the other raster, NaN where there is none.
         """
-        self._sweep(rows, confidence, outside)
+        if rim is not None and self._rim_above is None:
+            self._rim_above = np.ones(self.width, np.bool_)
+        self._sweep(rows, confidence, outside, rim, values)
         return self._emit()
 
     def close(self) -> Polygons:
         """The components that reach the raster's last row."""
+        rim = None if self._rim_above is None else np.ones((1, self.width), np.bool_)
         if self._lut.size:
             lut, self._lut = self._lut, np.full(256, OUTSIDE, np.int32)
-            self._sweep(np.zeros((1, self.width), np.uint8), None, None)
+            self._sweep(np.zeros((1, self.width), np.uint8), None, None, rim, None)
             self._lut = lut
         else:
-            self._sweep(np.full((1, self.width), OUTSIDE, np.int32), None, None)
+            self._sweep(np.full((1, self.width), OUTSIDE, np.int32), None, None, rim, None)
         return self._emit()
 
     def _sweep(
-        self, rows: NDArray[Any], confidence: NDArray[np.uint8] | None, outside: NDArray[np.bool_] | None
+        self,
+        rows: NDArray[Any],
+        confidence: NDArray[np.uint8] | None,
+        outside: NDArray[np.bool_] | None,
+        rim: NDArray[np.bool_] | None,
+        values: NDArray[np.float64] | None,
     ) -> None:
         rows = np.ascontiguousarray(rows, self._rows_dtype)
         conf = _NO_BYTES if confidence is None else np.ascontiguousarray(confidence)
         shut = _NO_BOOLS if outside is None else np.ascontiguousarray(outside)
+        edge = _NO_BOOLS if rim is None else np.ascontiguousarray(rim)
+        beside = _NO_VALUES if values is None else np.ascontiguousarray(values)
         done = 0
         while done < rows.shape[0]:
+            known = int(self._counts[N_VERTICES])
             taken = sweep(
                 rows[done:],
                 conf[done:],
                 shut[done:],
+                edge[done:],
+                _NO_RIM if self._rim_above is None else self._rim_above,
+                beside[:, done:],
                 self._lut,
                 self.row,
                 self._above,
@@ -112,6 +147,9 @@ class Tracer:
             )
             done += taken
             self.row += taken
+            if self._on_vertices is not None:
+                new = slice(known, int(self._counts[N_VERTICES]))
+                self._on_vertices(self._vertices.xy[new], (self._vertices.link[new] != NO_EDGE).sum(axis=1) > 2)
             if done < rows.shape[0]:
                 self._make_room()
 
@@ -131,7 +169,8 @@ class Tracer:
             pixels=sums[:, 0],
             confidence_sum=sums[:, 1],
             confidence_count=sums[:, 2],
-            touches=touches,
+            touches=touches if self._rim_above is None else sums[:, 3] > 0,
+            stats=components.stats[roots],
             ring_counts=ring_counts,
             corner_counts=corner_counts.copy(),
             corners=corners,
@@ -159,6 +198,9 @@ def trace(
     lut: NDArray[np.int32] | None = None,
     confidence: NDArray[np.uint8] | None = None,
     outside: NDArray[np.bool_] | None = None,
+    rim: NDArray[np.bool_] | None = None,
+    values: NDArray[np.float64] | None = None,
+    on_vertices: OnVertices | None = None,
     rows_at_once: int | None = None,
 ) -> Polygons:
     """The polygons of all components of ``labels`` ``(height, width)``, in the order of their identity.
@@ -167,7 +209,8 @@ def trace(
     """
     height, width = labels.shape
     step = rows_at_once or height
-    tracer = Tracer(width=width, lut=lut)
+    bands = 0 if values is None else values.shape[0]
+    tracer = Tracer(width=width, lut=lut, bands=bands, on_vertices=on_vertices)
     found = []
     for top in range(0, height, step):
         part = slice(top, top + step)
@@ -176,6 +219,8 @@ def trace(
                 labels[part],
                 confidence=None if confidence is None else confidence[part],
                 outside=None if outside is None else outside[part],
+                rim=None if rim is None else rim[part],
+                values=None if values is None else values[:, part],
             )
         )
     return in_order(join([*found, tracer.close()]))

@@ -18,7 +18,7 @@ README = markdown_blocks.ROOT / "README.md"
 @pytest.fixture
 def run(reader):
     formats = ["geojson", "geojsonseq", "gpkg", "fgb"]
-    return geounet.infer("scene.tif", output="maps", confidence=True, formats=formats, gsd=1.0)
+    return geounet.infer("scene.tif", output="maps", confidence=True, formats=formats, gsd=1.0, cleaned=True)
 
 
 def test_files_attributes_and_tags(run):
@@ -38,7 +38,7 @@ def test_files_attributes_and_tags(run):
         assert raster.scales == (1.0,)
     named_tags = {re.sub(r"CLASS_\d+", "CLASS_0", t) for t in re.findall(r"`((?:GEOUNET|CLASS|TIFF)\w+)`", page)}
     assert tags <= named_tags
-    assert named_tags - tags <= {"GEOUNET_BANDS"}  # only where bands were chosen
+    assert named_tags - tags <= {"GEOUNET_BANDS", "GEOUNET_THRESHOLD"}  # only where they were chosen
     with rasterio.open(run.output / "landuse_confidence.tif") as raster:
         assert raster.scales == (1 / 250,)
 

@@ -13,7 +13,9 @@ from affine import Affine
 from packages import LANDUSE, MEAN, ROAD, STD, hashes, texture, write_scene
 from rasterio.features import geometry_mask
 from rasterio.warp import transform_geom
+from skimage.measure import label as connected
 
+import geounet as api
 from geounet.cli.infer import infer
 from geounet.cli.options import run_options
 from geounet.cli.plan import plan
@@ -179,6 +181,54 @@ def test_simplify_takes_corners_away_and_leaves_no_gap(run_with, world):
     assert found.geometry.area.sum() == pytest.approx(union.area, rel=1e-9)
 
 
+@pytest.mark.parametrize("block", ["50", "1000"])
+@pytest.mark.parametrize("threshold", ["0.6", "0.62:0.45"])
+def test_threshold_cuts_masks_anew_whatever_the_blocks(threshold, block, run_with, world, tmp_path):
+    sure = tmp_path / "sure"
+    infer_with_confidence = run_with("--confidence", "--format", "gpkg")
+    infer_with_confidence.rename(sure)
+    yes, confidence = read(sure, "road.tif"), read(sure, "road_confidence.tif")
+    p = np.where(yes == 1, confidence, 250 - confidence.astype(int)) / 250
+    strong, weak = (float(t) for t in (threshold.split(":") * 2)[:2])
+    parts = connected(p >= weak - 1e-6, connectivity=1)
+    expected = np.isin(parts, np.setdiff1d(parts[p >= strong - 1e-6], [0]))
+    out = run_with("--threshold", threshold, "--confidence", "--block", block, "--format", "gpkg")
+    found, new = read(out, "road.tif"), read(out, "road_confidence.tif")
+    assert ((found == 1) == expected).all()
+    assert 0 < (found == 1).sum() != (yes == 1).sum()
+    assert (new == np.where(found == 1, p * 250, 250 - p * 250).round()).all()
+    roads = features(out / "road.gpkg")
+    with rasterio.open(out / "road.tif") as dataset:
+        burnt = geometry_mask(roads.geometry, dataset.shape, dataset.transform, invert=True)
+        assert dataset.tags()["GEOUNET_THRESHOLD"] == threshold
+    assert (burnt == (found == 1)).all()
+    assert roads.confidence_mean.min() >= weak - 1e-4
+    assert (read(out) == read(sure)).all(), "classes have no threshold"
+
+
+def test_cleaned_holes_and_statistics(run_with, world):
+    out = run_with(
+        "--min-area", "3", "--min-hole", "20", "--cleaned", "--smooth", "--stats", world.scene, "--format", "gpkg"
+    )
+    assert (read(out) == read(world.plain)).all(), "the raster keeps every pixel"
+    cleaned = read(out, "landuse_cleaned.tif")
+    assert 0 < (cleaned != read(out)).mean() < 0.5
+    found = features(out / "landuse.gpkg")
+    assert {"perimeter_m", "touches_edge", "confidence_mean"} < set(found.columns)
+    statistics = [c for c in found.columns if c.endswith(("_mean", "_min", "_max")) and c != "confidence_mean"]
+    assert len(statistics) == 9
+    assert found.geometry.is_valid.all()
+    assert set(np.unique(read(out, "road_cleaned.tif"))) <= {0, 1}
+    assert json.loads((out / "item.json").read_text())["assets"]
+
+
+def test_layers_of_a_run(world, tmp_path):
+    run = api.infer(world.scene, model=str(world.model), output=tmp_path / "out", formats=["geojson", "gpkg"])
+    assert list(run.layers) == ["landuse", "road"]
+    assert len(run.layers["landuse"]) == run.features["landuse"]
+    assert run.layers["landuse"].crs.to_epsg() == 32640, "the scene's own coordinates, where some format has them"
+
+
 def test_formats(run_with):
     out = run_with("--format", "geojson,gpkg,fgb,geojsonseq")
     counts = {s: len(features(out / f"landuse{s}")) for s in (".geojson", ".gpkg", ".fgb", ".geojsonl")}
@@ -264,6 +314,11 @@ def test_onnx_file_as_model(run_with, world):
         (("--min-area", "-1"), ("--min-area -1",)),
         (("--min-area", "nan"), ("--min-area nan",)),
         (("--simplify", "inf"), ("--simplify inf",)),
+        (("--min-hole", "-1"), ("--min-hole -1",)),
+        (("--threshold", "1.5"), ("--threshold 1.5", "0.5:0.3")),
+        (("--threshold", "0.3:0.5"), ("--threshold 0.3:0.5", "weaker")),
+        (("--threshold", "high"), ("'high'", "0.5:0.3")),
+        (("--stats", "nowhere.tif"), ("nowhere.tif",)),
         (("--format", "shp"), ("shp", "geojson, geojsonseq, gpkg, fgb, parquet")),
         (("--format", "geojson,"), ("names separated by commas",)),
         (("--modle", "x"), ("--modle", "--model", "infer --help")),

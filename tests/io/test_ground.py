@@ -1,4 +1,4 @@
-"""Areas on the ellipsoid against pyproj's geodesics, along edges that are cut fine."""
+"""Areas and lengths on the ellipsoid against pyproj's geodesics, along edges that are cut fine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLACES: dict[str, tuple[Affine, str]] = {
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_areas_are_geodesic(name: str) -> None:
+def test_areas_and_lengths_are_geodesic(name: str) -> None:
     transform, crs = PLACES[name]
     here = ground(transform, crs)
     shapes = [
@@ -49,16 +49,18 @@ def test_areas_are_geodesic(name: str) -> None:
         shapely.Polygon([(3, 3), (80, 20), (40, 90)]),
     ]
     placed = shapely.transform(np.array(shapes), here.coordinates)
-    found = here.areas(from_shapely(placed))
+    found, lengths = here.measures(from_shapely(placed))
     crs_here = CRS.from_user_input(crs)
     geod = crs_here.get_geod()
     assert isinstance(geod, Geod)
     to_degrees = Transformer.from_crs(crs_here, crs_here.geodetic_crs, always_xy=True)
-    for shape, area in zip(shapes, found, strict=True):
+    for shape, area, length in zip(shapes, found, lengths, strict=True):
         fine = shapely.transform(shapely.segmentize(shape, 0.05), here.coordinates)
         degrees = shapely.transform(fine, lambda xy: np.stack(to_degrees.transform(xy[:, 0], xy[:, 1]), 1))
         expected = abs(geod.geometry_area_perimeter(degrees)[0])
         assert area == pytest.approx(expected, rel=5e-6), (name, shape.wkt)
+        around = sum(geod.geometry_length(ring) for ring in shapely.get_rings(degrees))
+        assert length == pytest.approx(around, rel=2e-6), (name, shape.wkt)
 
 
 def test_sums_over_pixels_are_the_whole() -> None:
@@ -98,3 +100,15 @@ def test_planar_areas_far_from_the_origin() -> None:
     square = from_shapely(np.array([shapely.box(5e6, 5e6, 5e6 + 0.01, 5e6 + 0.01)]))
     area = planar_areas(square.xy, np.array([0, 4]), np.array([0, 1]))
     assert area[0] == pytest.approx(1e-4, rel=1e-6)
+
+
+def test_lengths_without_a_crs_are_pixels() -> None:
+    here = ground(Affine.identity(), None)
+    holed = shapely.box(0, 0, 10, 10) - shapely.box(2, 2, 4, 5)
+    assert here.measures(from_shapely(np.array([holed, shapely.box(1, 1, 2, 2)])))[1].tolist() == [50, 4]
+
+
+def test_a_length_over_the_pole() -> None:
+    here = ground(Affine(1000, 0, -50000, 0, -1000, 50000), "EPSG:3413")
+    placed = shapely.transform(np.array([shapely.box(45, 45, 55, 55)]), here.coordinates)
+    assert here.measures(from_shapely(placed))[1][0] == pytest.approx(40000 / 0.9697, rel=1e-3)

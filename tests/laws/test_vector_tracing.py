@@ -11,65 +11,11 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.typing import NDArray
+from label_rasters import LUT, NODATA, SHAPES, Labels
+from skimage.measure import label as connected
 
 from geounet.vector.polygons import Polygons
 from geounet.vector.tracer import trace
-
-NODATA = 9
-LUT = np.arange(256, dtype=np.int32)
-LUT[NODATA] = -(2**31)
-
-Labels = NDArray[np.uint8]
-
-
-def spiral(n: int) -> Labels:
-    """Two arms that wind into each other through all rows."""
-    out = np.zeros((n, n), np.uint8)
-    top, left, bottom, right = 0, 0, n - 1, n - 1
-    while top <= bottom and left <= right:
-        out[top, left : right + 1] = 1
-        out[top : bottom + 1, right] = 1
-        out[bottom, left + 2 : right + 1] = 1
-        out[top + 2 : bottom + 1, left + 2 : left + 3] = 1
-        top, left, bottom, right = top + 2, left + 2, bottom - 2, right - 2
-    return out
-
-
-def nested(n: int) -> Labels:
-    """Rings in rings of changing class."""
-    i = np.minimum(np.arange(n), np.arange(n)[::-1])
-    return (np.minimum.outer(i, i) % 3).astype(np.uint8)
-
-
-def comb(n: int) -> Labels:
-    """Teeth that join only in the last row."""
-    out = np.tile(np.array([1, 0], np.uint8), (n, n))[:, :n]
-    out[-1] = 1
-    return out
-
-
-def pinched(n: int) -> Labels:
-    """Holes that touch each other and the shell in points."""
-    out = np.ones((n, n), np.uint8)
-    out[1:-1:2, 1:-1:2] = 0
-    out[2:-1:4, 2:-1:4] = 0
-    return out
-
-
-SHAPES: dict[str, Labels] = {
-    "checkerboard": (np.indices((9, 8)).sum(0) % 2).astype(np.uint8),
-    "spiral": spiral(17),
-    "nested": nested(14),
-    "comb": comb(12),
-    "pinched": pinched(13),
-    "one class": np.full((5, 7), 3, np.uint8),
-    "all nodata": np.full((5, 7), NODATA, np.uint8),
-    "one pixel": np.zeros((1, 1), np.uint8),
-    "one row": np.array([[1, 1, NODATA, 2, 2, 1]], np.uint8),
-    "one column": np.array([[1, 1, NODATA, 2, 2, 1]], np.uint8).T.copy(),
-    "holes in a frame of nodata": np.pad(pinched(9), 2, constant_values=NODATA),
-}
 
 rasters = arrays(
     np.uint8,
@@ -160,6 +106,26 @@ def test_touches_what_is_outside() -> None:
         3: True,
         4: True,
     }
+
+
+@settings(max_examples=100, deadline=None)
+@given(rasters, st.integers(1, 5))
+def test_sums_and_touching_are_those_of_the_pixels(labels: Labels, rows: int) -> None:
+    confidence = (np.arange(labels.size) * 37 % 256).astype(np.uint8).reshape(labels.shape)
+    lut = LUT.copy()
+    lut[0] = -(2**31)  # not wanted, yet no rim
+    rim = labels == NODATA
+    polygons = trace(labels, lut=lut, confidence=confidence, rim=rim, rows_at_once=rows)
+    around = np.pad(rim, 1, constant_values=True)
+    near = around[:-2, 1:-1] | around[2:, 1:-1] | around[1:-1, :-2] | around[1:-1, 2:]
+    parts = connected(np.where(rim | (labels == 0), -1, labels.astype(int)), background=-1, connectivity=1)
+    for i, first in enumerate(polygons.identity.tolist()):
+        own = parts == parts.ravel()[first]
+        known = own & (confidence != 255)
+        assert polygons.pixels[i] == own.sum()
+        assert polygons.confidence_sum[i] == confidence[known].sum(dtype=int)
+        assert polygons.confidence_count[i] == known.sum()
+        assert polygons.touches[i] == (near & own).any()
 
 
 def test_confidence_sums_leave_out_what_is_unknown() -> None:

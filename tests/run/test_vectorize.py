@@ -14,7 +14,9 @@ import rasterio.features
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
+from skimage.measure import label as connected
 
+import geounet
 from geounet.errors import ConfigError, MissingExtraError, SceneError
 from geounet.model.spec import Head, LabelClass
 from geounet.run.vectorize import vectorize
@@ -82,15 +84,151 @@ def test_attributes_and_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"min_area": 700.0}, {"simplify": 12.0}, {"min_area": 700.0, "simplify": 12.0}]
+    "options",
+    [
+        {},
+        {"min_area": 700.0},
+        {"simplify": 12.0},
+        {"min_area": 700.0, "simplify": 12.0, "smooth": True},
+        {"min_hole": 5000.0, "stats": "heights.tif", "aoi": "aoi.gpkg", "smooth": True},
+    ],
 )
-def test_same_bytes_whatever_the_strips(options: dict[str, float], tmp_path: Path) -> None:
+def test_same_bytes_whatever_the_strips(options: dict[str, Any], tmp_path: Path) -> None:
     path = raster(tmp_path / "a.tif", patches())
+    sure = raster(tmp_path / "sure.tif", np.random.default_rng(3).integers(0, 256, (60, 50), np.uint8))
+    raster(tmp_path / "heights.tif", np.random.default_rng(4).normal(size=(60, 50)), nodata=None)
+    circle = shapely.Point(500250, 5499700).buffer(190)
+    geopandas.GeoDataFrame(geometry=[circle], crs="EPSG:32633").to_file(tmp_path / "aoi.gpkg")
+    options = {k: tmp_path / v if isinstance(v, str) else v for k, v in options.items()}
+    cleaned = tmp_path / "c.tif"
     found = set()
     for rows in (1, 7, 16, 60, 1000):
-        result = vectorize(path, output=tmp_path / "o.geojson", overwrite=True, block_rows=rows, **options)
-        found.add(result.paths[0].read_bytes())
+        result = vectorize(
+            path, output=tmp_path / "o.geojson", overwrite=True, block_rows=rows, confidence=sure, cleaned=cleaned,
+            **options,
+        )  # fmt: skip
+        found.add((result.paths[0].read_bytes(), cleaned.read_bytes()))
     assert len(found) == 1
+
+
+def burnt(path: Path, like: Path, *, fill: int) -> NDArray[np.uint8]:
+    """The polygons of a file, burnt into the grid of a raster."""
+    frame = geopandas.read_file(path)
+    with rasterio.open(like) as file:
+        pairs = zip(frame.geometry, frame["class"], strict=True)
+        return np.asarray(
+            rasterio.features.rasterize(
+                pairs, out_shape=file.shape, transform=file.transform, fill=fill, dtype="uint8"
+            )
+        )
+
+
+@pytest.mark.parametrize("sizes", [{"min_area": 900.0}, {"min_hole": 4000.0}, {"min_area": 600.0, "min_hole": 9e3}])
+def test_the_cleaned_raster_is_what_the_polygons_show(sizes: dict[str, float], tmp_path: Path) -> None:
+    labels = patches()
+    labels[20:30, 5:40] = 255
+    path = raster(tmp_path / "a.tif", labels, tags={"CLASS_0": "sea #112233"})
+    vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"], cleaned=tmp_path / "c.tif", **sizes)
+    with rasterio.open(tmp_path / "c.tif") as file:
+        cleaned = file.read(1)
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert (file.nodata, file.crs, file.transform) == (255, "EPSG:32633", UTM)
+        assert file.tags()["CLASS_0"] == "sea #112233"
+    assert np.array_equal(cleaned, burnt(tmp_path / "o.gpkg", path, fill=255))
+    assert np.array_equal(cleaned == 255, labels == 255)
+    assert (cleaned != labels).any()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16"])
+def test_a_cleaned_mask_keeps_what_is_no_mark(dtype: str, tmp_path: Path) -> None:
+    labels = (patches() == 1).astype(dtype)
+    labels[:, :4] = 255
+    path = raster(tmp_path / "a.tif", labels)
+    sizes = {"min_area": 600.0, "min_hole": 3000.0}
+    vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"], head=ROAD, cleaned=tmp_path / "c.tif", **sizes)
+    with rasterio.open(tmp_path / "c.tif") as file:
+        cleaned = file.read(1)
+    assert cleaned.dtype == dtype
+    assert set(np.unique(cleaned)) == {0, 1, 255}
+    assert np.array_equal(cleaned == 255, labels == 255)
+    assert np.array_equal(cleaned == 1, burnt(tmp_path / "o.gpkg", path, fill=0) == 1)
+    frame = geopandas.read_file(tmp_path / "o.gpkg")
+    assert 0 < frame.touches_edge.sum() < len(frame)
+
+
+def test_statistics_of_another_raster(tmp_path: Path) -> None:
+    labels = patches()
+    path = raster(tmp_path / "a.tif", labels)
+    rng = np.random.default_rng(1)
+    bands = rng.integers(-500, 500, (2, 60, 50)).astype(np.int16)
+    bands[:, 10:20, 10:30] = -999
+    profile = {"crs": "EPSG:32633", "transform": UTM, "nodata": -999, "width": 50, "height": 60}
+    with rasterio.open(tmp_path / "s.tif", "w", driver="GTiff", count=2, dtype="int16", **profile) as file:
+        file.write(bands)
+        file.set_band_description(1, "Height (m)")
+    vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"], stats=tmp_path / "s.tif")
+    frame = geopandas.read_file(tmp_path / "o.gpkg")
+    assert list(frame.columns[6:-1]) == [f"{b}_{s}" for b in ("height_m", "b2") for s in ("mean", "min", "max")]
+    for row in frame.itertuples():
+        own = rasterio.features.geometry_mask([row.geometry], labels.shape, UTM, invert=True)
+        for band, name in zip(bands, ("height_m", "b2"), strict=True):
+            values = band[own & (band != -999)]
+            if not values.size:
+                assert np.isnan(getattr(row, f"{name}_mean"))
+                continue
+            assert getattr(row, f"{name}_mean") == pytest.approx(values.mean(), rel=1e-6)
+            assert getattr(row, f"{name}_min") == values.min()
+            assert getattr(row, f"{name}_max") == values.max()
+    other = raster(tmp_path / "other.tif", patches(), transform=UTM @ Affine.translation(1, 0))
+    with pytest.raises(SceneError, match="another grid than"):
+        vectorize(path, stats=other)
+
+
+def test_confidence_and_area_of_what_is_inside_of_an_area_of_interest(tmp_path: Path) -> None:
+    labels = np.zeros((60, 50), np.uint8)
+    labels[30:] = 1
+    sure = np.repeat(np.arange(50, dtype=np.uint8)[None] * 5, 60, axis=0)
+    area = shapely.box(500100, 5499500, 500200, 5499800)  # columns 10 to 19, rows 20 to 49
+    geopandas.GeoDataFrame(geometry=[area], crs="EPSG:32633").to_file(tmp_path / "aoi.gpkg")
+    path = raster(tmp_path / "a.tif", labels)
+    options = {"confidence": raster(tmp_path / "c.tif", sure), "aoi": tmp_path / "aoi.gpkg"}
+    vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"], **options)
+    frame = geopandas.read_file(tmp_path / "o.gpkg")
+    assert frame.confidence_mean.tolist() == [round(14.5 / 50, 4)] * 2
+    assert frame.area_m2.tolist() == pytest.approx([1e4, 2e4], rel=1e-3)
+    assert frame.perimeter_m.tolist() == pytest.approx([400, 600], rel=1e-3)
+
+
+@pytest.mark.parametrize("threshold", ["0.6", "0.7:0.4", "0.52:0.3"])
+def test_a_mask_at_another_threshold(threshold: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    p = patches().astype(float) / 4 + rng.random((60, 50)) / 2
+    p[5:9, 7:30] = np.nan
+    strong, weak = (float(t) for t in (threshold.split(":") * 2)[:2])
+    parts = connected(p >= weak, connectivity=1)
+    kept = np.unique(parts[p >= strong])
+    expected = np.isin(parts, kept[kept > 0])
+    for dtype in ("float32", "float64"):
+        source = raster(tmp_path / "p.tif", p.astype(dtype), nodata=None)
+        vectorize(source, output=tmp_path / "o.gpkg", formats=["gpkg"], threshold=threshold, overwrite=True)
+        assert np.array_equal(burnt(tmp_path / "o.gpkg", source, fill=0) == 1, expected)
+    mask = np.where(np.isnan(p), 255, p >= 0.5).astype(np.uint8)
+    sure = np.where(np.isnan(p), 255, np.rint(np.maximum(p, 1 - p) * 250)).astype(np.uint8)
+    path, beside = raster(tmp_path / "m.tif", mask), raster(tmp_path / "c.tif", sure)
+    vectorize(path, output=tmp_path / "m.gpkg", formats=["gpkg"], threshold=threshold, confidence=beside)
+    frame = geopandas.read_file(tmp_path / "m.gpkg")
+    found = burnt(tmp_path / "m.gpkg", path, fill=0) == 1
+    assert (found != expected).mean() < 0.02  # bytes are steps of 1/250
+    assert frame.confidence_mean.min() >= weak - 0.002
+    assert sorted(x.name for x in tmp_path.iterdir() if x.suffix != ".tif") == ["m.gpkg", "o.gpkg"]
+
+
+def test_the_own_threshold_gives_the_labels_back(tmp_path: Path) -> None:
+    p = np.random.default_rng(5).integers(480, 521, (60, 50)) / 1000  # near the threshold, where bytes are rounded
+    mask = raster(tmp_path / "m.tif", (p >= 0.5).astype(np.uint8))
+    sure = raster(tmp_path / "c.tif", np.rint(np.maximum(p, 1 - p) * 250).astype(np.uint8))
+    vectorize(mask, output=tmp_path / "o.gpkg", formats=["gpkg"], confidence=sure, threshold="0.5", head=ROAD)
+    assert np.array_equal(burnt(tmp_path / "o.gpkg", mask, fill=0) == 1, p >= 0.5)
 
 
 def test_rasterizing_gives_the_labels_back(tmp_path: Path) -> None:
@@ -233,6 +371,13 @@ def test_requests_that_cannot_work(tmp_path: Path) -> None:
         (ConfigError, "did you mean geojson", {"formats": ["geojsn"]}),
         (ConfigError, "at least 0", {"min_area": -1.0}),
         (ConfigError, "at least 0", {"simplify": float("nan")}),
+        (ConfigError, "at least 0", {"min_hole": -2.0}),
+        (ConfigError, "expected a probability", {"threshold": "0.3:0.5"}),
+        (ConfigError, "expected a probability", {"threshold": "half"}),
+        (SceneError, "not probabilities", {"threshold": "0.5", "overwrite": True}),
+        (SceneError, "is no mask", {"threshold": "0.5", "overwrite": True, "confidence": path}),
+        (ConfigError, "ends in .tif", {"cleaned": tmp_path / "c.png", "overwrite": True}),
+        (ConfigError, "file itself", {"cleaned": path, "overwrite": True}),
         (ConfigError, "is not there", {"output": tmp_path / "none" / "a.geojson"}),
         (
             SceneError,
@@ -301,3 +446,29 @@ def test_geojson_is_not_written_under_the_name_of_another_format(name: str, tmp_
     with pytest.raises(ConfigError, match=r"which geounet does not write; expected \.geojson"):
         vectorize(labels, output=tmp_path / name)
     assert not (tmp_path / name).exists()
+
+
+def test_a_frame_from_a_path_or_an_array(tmp_path: Path) -> None:
+    labels = patches()
+    path = raster(tmp_path / "a.tif", labels)
+    vectorize(path, output=tmp_path / "o.gpkg", formats=["gpkg"])
+    expected = geopandas.read_file(tmp_path / "o.gpkg")
+    for frame in (
+        geounet.vectorize(path),
+        geounet.vectorize(labels, transform=UTM, crs="EPSG:32633", nodata=255),
+        geounet.vectorize(labels.astype(np.int64), transform=UTM, crs="EPSG:32633"),
+    ):
+        assert isinstance(frame, geopandas.GeoDataFrame)
+        assert set(frame.geom_type) == {"Polygon"}
+        assert frame.crs == "EPSG:32633"
+        assert frame.drop(columns="geometry").equals(expected.drop(columns="geometry"))
+        assert shapely.equals(frame.geometry.to_numpy(), expected.geometry.to_numpy()).all()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tif", "o.gpkg"]
+    assert geounet.vectorize(labels == 1, nodata=0).crs is None
+    assert len(geounet.vectorize(np.full((3, 4), 255, np.uint8), nodata=255)) == 0
+    result = geounet.vectorize(labels, output=tmp_path / "x.geojson")
+    assert isinstance(result, geounet.VectorResult)
+    with pytest.raises(SceneError, match="expected \\(height, width\\)"):
+        geounet.vectorize(np.zeros((2, 3, 4), np.uint8))
+    with pytest.raises(ConfigError, match="belong to an array"):
+        geounet.vectorize(path, nodata=3)

@@ -1,0 +1,218 @@
+"""A mask cut anew from its probabilities: at another threshold, or at two with hysteresis.
+
+What is left is a label raster and a confidence raster, as a run leaves them, so that everything after goes on
+as ever. Probabilities are those that labels and confidences hold together, in steps of 1/250, or a raster of
+floats from 0 to 1. Two passes, rows at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window as RasterioWindow
+
+from geounet.errors import ConfigError, SceneError
+from geounet.grid.geobox import GeoBox
+from geounet.grid.window import Window
+from geounet.io import access
+from geounet.io.gdal import open_own
+from geounet.io.labels import names_of
+from geounet.io.levels import gdal
+from geounet.io.nodata import either
+from geounet.io.raster import Raster
+from geounet.io.whole import CheckedRows
+from geounet.model.canvas import CONFIDENCE_SCALE, THRESHOLD_SLACK
+from geounet.model.spec import NODATA
+
+_ROWS = 512
+_STRIP = 16
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Pixels of at least ``strong`` are marks, and those of at least ``weak`` that hang together with one."""
+
+    strong: float
+    weak: float
+
+    @classmethod
+    def parse(cls, text: str | float) -> Threshold:
+        """From ``0.6``, or ``0.5:0.3``. ConfigError for anything else."""
+        try:
+            numbers = [float(part) for part in str(text).split(":")]
+        except ValueError:
+            numbers = []
+        strong, weak = (numbers * 2)[:2] if len(numbers) in (1, 2) else (0.0, 0.0)
+        if not 0 < weak <= strong < 1:
+            raise ConfigError(
+                f"--threshold {text}: expected a probability between 0 and 1, such as 0.6, or a strong one and a "
+                "weaker, such as 0.5:0.3"
+            )
+        return cls(strong, weak)
+
+    def __str__(self) -> str:
+        return f"{self.strong:g}" if self.strong == self.weak else f"{self.strong:g}:{self.weak:g}"
+
+
+class Probabilities:
+    """Open rasters that say how probable a mark is: floats, or a mask and its confidence."""
+
+    def __init__(self, labels: str | Path, confidence: str | Path | None, *, own: float | None = None) -> None:
+        """``own``: the threshold at which ``labels`` were cut, where that is known.
+
+        Raises SceneError where the files do not hold probabilities.
+        """
+        self._own = own
+        self._stack = ExitStack()
+        self._confidence: Raster | None = None
+        try:
+            self._raster = self._open(labels)
+            if self._raster.dtype.kind != "f":
+                self._confidence = self._with_confidence(labels, confidence)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, path: str | Path) -> Raster:
+        raster = Raster(access.resolve(path), bands=[0])
+        self._stack.callback(raster.close)
+        return raster
+
+    def _with_confidence(self, labels: str | Path, path: str | Path | None) -> Raster:
+        if path is None:
+            raise SceneError(
+                f"--threshold: {labels} has labels, not probabilities; give --confidence FILE.tif beside it, or a "
+                "raster of floats from 0 to 1"
+            )
+        found = self._open(path)
+        shape = (self._raster.geobox.height, self._raster.geobox.width)
+        if self._raster.dtype != np.uint8 or found.dtype != np.uint8 or found.geobox.shape != shape:
+            raise SceneError(
+                f"--threshold: {labels} and {path} are not a mask and its confidence, uint8 on one grid"
+            )
+        return found
+
+    @property
+    def geobox(self) -> GeoBox:
+        """The grid."""
+        return self._raster.geobox
+
+    def class_names(self) -> dict[int, str]:
+        """What the file calls its values; of probabilities nothing."""
+        return {} if self._confidence is None else names_of(self._raster)
+
+    def rows(self) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:
+        """First row, probabilities ``(h, width)`` and where there are any, from the top to the bottom."""
+        for top in range(0, self.geobox.height, _ROWS):
+            window = Window(top, 0, min(_ROWS, self.geobox.height - top), self.geobox.width)
+            piece = self._raster.read(window)
+            nothing = either(piece.bad, piece.blank)
+            valid = np.ones(window.shape, bool) if nothing is None else ~nothing
+            if self._confidence is None:
+                yield top, *self._floats(piece.data[0], valid)
+            else:
+                yield top, *self._bytes(piece.data[0], valid, self._confidence.read(window).data[0])
+
+    def _floats(
+        self, data: NDArray[Any], valid: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        p = np.where(valid, data, 0).astype(np.float32)
+        if p.size and not (p.min() >= 0 and p.max() <= 1):
+            raise SceneError(
+                f"--threshold: {self._raster.source.label} holds values from {p.min():g} to {p.max():g}; expected "
+                "probabilities from 0 to 1"
+            )
+        return p, valid
+
+    def _bytes(
+        self, labels: NDArray[Any], valid: NDArray[np.bool_], sure: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        if (labels[valid] > 1).any():
+            raise SceneError(f"--threshold: {self._raster.source.label} is no mask; expected 0 and 1 only")
+        valid = valid & (sure <= CONFIDENCE_SCALE)
+        byte = np.where(labels == 1, sure, CONFIDENCE_SCALE - sure.astype(np.int16))
+        p = np.where(valid, byte, 0).astype(np.float32) / np.float32(CONFIDENCE_SCALE)
+        if self._own is not None:
+            # bytes are rounded, labels are not: at the threshold itself the label knows better
+            at, below = np.float32(self._own), np.float32(self._own - 3 * THRESHOLD_SLACK)
+            p = np.where(labels == 1, np.maximum(p, at), np.minimum(p, below))
+        return p, valid
+
+    def close(self) -> None:
+        """Close the files."""
+        self._stack.close()
+
+    def __enter__(self) -> Probabilities:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_cut(source: Probabilities, threshold: Threshold, *, labels: Path, confidence: Path) -> None:
+    """Write the mask (uint8: 0, 1, nodata 255) and its confidence (uint8: 0..250, nodata 255) on the source's grid.
+
+    Confidences are the probability of yes where the mask says yes, and of no where it says no.
+    Raises SceneError where the source is damaged, WorkError or OSError where the files cannot be written.
+    """
+    choose = _chooser(source, threshold)
+    with ExitStack() as stack:
+        stack.enter_context(gdal())
+        files = [_create(path, source.geobox, stack) for path in (labels, confidence)]
+        for top, p, valid in source.rows():
+            chosen = choose(p, valid)
+            sure = np.rint(np.where(chosen, p, 1 - p) * np.float32(CONFIDENCE_SCALE)).astype(np.uint8)
+            for file, band in zip(files, (chosen.astype(np.uint8), sure), strict=True):
+                file.write(top, np.where(valid, band, np.uint8(NODATA))[None])
+    for path, file in zip((labels, confidence), files, strict=True):
+        file.verify(path)
+
+
+def _chooser(source: Probabilities, threshold: Threshold) -> Any:
+    """A function from rows of probabilities, in order, to where the marks are."""
+    strong, weak = (np.float32(t - THRESHOLD_SLACK) for t in (threshold.strong, threshold.weak))
+    if threshold.strong == threshold.weak:
+        return lambda p, valid: (p >= strong) & valid
+    from geounet.vector.hysteresis import Hysteresis
+
+    patches = Hysteresis(source.geobox.width)
+
+    def marks(p: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        return ((p >= weak) & valid).view(np.uint8) + ((p >= strong) & valid).view(np.uint8)
+
+    for _, p, valid in source.rows():
+        patches.feed(marks(p, valid))
+    patches.decide()
+    return lambda p, valid: patches.choose(marks(p, valid))
+
+
+def count_values(path: Path, values: int) -> list[int]:
+    """Pixels of each value from 0 to ``values - 1`` in a raster that `write_cut` wrote."""
+    counts = np.zeros(256, np.int64)
+    with open_own(path) as file:
+        for top in range(0, file.height, _ROWS):
+            window = RasterioWindow(0, top, file.width, min(_ROWS, file.height - top))
+            counts += np.bincount(file.read(1, window=window).ravel(), minlength=256)
+    return [int(n) for n in counts[:values]]
+
+
+def _create(path: Path, box: GeoBox, stack: ExitStack) -> CheckedRows:
+    import warnings
+
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
+
+    place = {} if box.crs is None else {"crs": box.crs, "transform": box.affine}
+    stack.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    file = rasterio.open(
+        path, "w", driver="GTiff", width=box.width, height=box.height, count=1, dtype="uint8", nodata=NODATA,
+        blockysize=_STRIP, compress="deflate", zlevel=1, bigtiff="if_safer", **place,
+    )  # fmt: skip
+    return CheckedRows(stack.enter_context(file))

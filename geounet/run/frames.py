@@ -1,0 +1,87 @@
+"""Vectors as GeoDataFrames, and arrays as rasters: the door for those who work in Python."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geounet.errors import ConfigError, SceneError
+from geounet.io.staging import write_array
+from geounet.io.vectors import SUFFIXES
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+
+_BEST_FIRST = ("parquet", "gpkg", "fgb", "geojson", "geojsonseq")
+"""Formats to read a layer from: the scene's own coordinates before degrees, the faster before the slower."""
+
+
+def frame_of(labels: str | Path, **options: Any) -> GeoDataFrame:
+    """The polygons of a label raster in its own CRS, indexed from 0; nothing is left on disk.
+
+    Options are those of `geounet.run.vectorize.vectorize` but for output and formats (ConfigError).
+    """
+    from geounet.run.vectorize import vectorize
+
+    clash = {"formats", "overwrite"} & set(options) - ({"overwrite"} if "cleaned" in options else set())
+    if clash:
+        raise ConfigError(f"{clash.pop()} belongs to files; give an output, or leave it out")
+    with tempfile.TemporaryDirectory(prefix="geounet-") as folder:
+        path = Path(folder) / "polygons.gpkg"
+        vectorize(labels, output=path, formats=("gpkg",), **options)
+        return _read(path)
+
+
+@contextmanager
+def raster_of(array: NDArray[Any], *, transform: Any, crs: Any, nodata: float | None) -> Iterator[Path]:
+    """An array ``(height, width)`` as a raster file, for as long as the body runs. SceneError for another shape."""
+    data = np.asarray(array)
+    if data.ndim != 2 or not data.size:
+        raise SceneError(f"an array of shape {data.shape}; expected (height, width)")
+    with tempfile.TemporaryDirectory(prefix="geounet-") as folder:
+        yield write_array(Path(folder) / "labels.tif", data, transform=transform, crs=crs, nodata=nodata)
+
+
+class Layers(Mapping[str, "GeoDataFrame"]):
+    """Vector layers by name, read when they are asked for, and then kept."""
+
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        self._paths: dict[str, Path] = {}
+        self._frames: dict[str, GeoDataFrame] = {}
+        suffixes = [SUFFIXES[name] for name in _BEST_FIRST]
+        for suffix in reversed(suffixes):
+            self._paths |= {p.stem: p for p in paths.values() if p.suffix == suffix}
+        self._paths = dict(sorted(self._paths.items()))
+
+    def __getitem__(self, name: str) -> GeoDataFrame:
+        if name not in self._frames:
+            self._frames[name] = _read(self._paths[name])
+        return self._frames[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __repr__(self) -> str:
+        return f"Layers({', '.join(self._paths)})"
+
+
+def _read(path: Path) -> GeoDataFrame:
+    import geopandas
+
+    if path.suffix == ".parquet":
+        return geopandas.read_parquet(path)
+    layer = {"layer": path.stem} if path.suffix == ".gpkg" else {}
+    frame = geopandas.read_file(path, engine="pyogrio", **layer)
+    parts = frame.geometry.count_geometries()
+    if (parts == 1).any():  # GeoPackage calls every area a multipolygon; most are one
+        frame.loc[parts == 1, frame.geometry.name] = frame.geometry[parts == 1].explode(index_parts=False)
+    return frame
