@@ -86,7 +86,7 @@ def test_a_vrt_that_reaches_out_is_refused(write_tif, tmp_path, source, inside):
     ("path", "message"),
     [
         ("nowhere.tif", "No such file"),
-        ("", "no product known here"),
+        ("", "is empty; is a variable"),
         ("text.tif", "no raster"),
         ("empty.tif", "is empty"),
         ("bad\0name.tif", "cannot be read"),

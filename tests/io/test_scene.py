@@ -187,7 +187,7 @@ def test_declared_sizes_that_cannot_be(write_tif):
     )
     subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True)
     assert path.stat().st_size < 1_000_000
-    with pytest.raises(SceneError, match="TB"):
+    with pytest.raises(SceneError, match="TiB"):
         open_scene(path)
     one = write_tif("block.tif", np.zeros((1, 1, 1), "uint8"))
     script = script.replace("width=2_000_000, height=2_000_000", "width=32768, height=32768").replace(
