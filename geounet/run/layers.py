@@ -101,8 +101,7 @@ class FeatureMaker:
         """All features in order, numbered from 1."""
         names = self.raster.class_names()
         count = 0
-        for polygons, shapes in self._on_the_map(spool):
-            lonlat = self.ground.lonlat(shapes.xy)
+        for polygons, shapes, lonlat, areas in self._on_the_map(spool):
             value = self.raster.value_of(polygons.label)
             yield Features(
                 shapes=shapes,
@@ -111,18 +110,21 @@ class FeatureMaker:
                 id=np.arange(count + 1, count + 1 + len(shapes)),
                 value=value,
                 name=np.array([names.get(v, str(v)) for v in value.tolist()], object),
-                area=self._rounded(self.ground.areas(shapes, lonlat)),
+                area=self._rounded(areas),
                 confidence=mean_confidence(polygons) if self.raster.has_confidence else None,
             )
             count += len(shapes)
 
-    def _on_the_map(self, spool: Spool) -> Iterator[tuple[Polygons, Shapes]]:
-        """Polygons, and what of their shapes lies in the area of interest, in CRS coordinates."""
+    def _on_the_map(self, spool: Spool) -> Iterator[tuple[Polygons, Shapes, FloatArray, FloatArray]]:
+        """Polygons, and what of their shapes lies in the area of interest: CRS coordinates, degrees, areas."""
         for polygons, outlines in self._outlines(spool):
-            shapes = outlines.at(self.ground.coordinates(outlines.xy))
-            found = (polygons, shapes) if self.area is None else _cut(polygons, shapes, self.area)
-            if len(found[1]):
-                yield found
+            if self.area is None:
+                yield (polygons, *self.ground.survey(outlines))
+                continue
+            kept, shapes = _cut(polygons, outlines.at(self.ground.coordinates(outlines.xy)), self.area)
+            if len(shapes):
+                lonlat = self.ground.lonlat(shapes.xy)
+                yield kept, shapes, lonlat, self.ground.areas(shapes, lonlat)
 
     def _outlines(self, spool: Spool) -> Iterator[tuple[Polygons, Shapes]]:
         """Polygons, and their shapes in pixel coordinates."""
