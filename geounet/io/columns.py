@@ -72,9 +72,9 @@ def binary_values(column: NDArray[Any]) -> Values:
     """A column as FlatGeobuf properties hold it: little-endian numbers, text after its length; nothing for null."""
     if column.dtype.kind not in "biuf":
         return _texts(column, _sized)
-    kind = {"b": np.dtype("u1"), "f": np.dtype("<f8")}.get(column.dtype.kind, np.dtype("<i8"))
+    kind = {"b": "u1", "f": "<f8"}.get(column.dtype.kind, "<i8")
     blob = np.ascontiguousarray(column.astype(kind)).view(np.uint8)
-    starts = np.arange(column.size + 1) * kind.itemsize
+    starts = np.arange(column.size + 1) * (1 if kind == "u1" else 8)
     if column.dtype.kind != "f" or not np.isnan(column).any():
         return Values(blob=blob, starts=starts)
     keep = ~np.isnan(column)

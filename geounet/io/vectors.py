@@ -83,7 +83,9 @@ def _writer(  # noqa: PLR0917
     if name == "gpkg":
         return OgrWriter(path, driver="GPKG", layer=layer, crs=ground.geobox.crs, append=True, style=style)
     if name == "fgb":
-        return OgrWriter(path, driver="FlatGeobuf", layer=layer, crs=ground.geobox.crs, append=False)
+        from geounet.io.flatgeobuf import FlatGeobufWriter
+
+        return FlatGeobufWriter(path, name=layer, crs=ground.geobox.crs)
     return ParquetWriter(path, crs=ground.geobox.crs)
 
 

@@ -19,7 +19,7 @@ LON, LAT, Q = 0, 16, 32
 
 
 @njit(cache=True, nogil=True)
-def _place(x: float, y: float, scale: float, rows: int, cols: int) -> tuple[int, float, float]:
+def _place(x: Any, y: Any, scale: float, rows: int, cols: int) -> Any:
     """Where the numbers of the patch of a pixel corner begin, and the corner's place −1..1 in it."""
     col, row = np.int64(x * scale), np.int64(y * scale)
     col, row = min(col, cols - 1), min(row, rows - 1)
