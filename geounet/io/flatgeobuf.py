@@ -7,8 +7,11 @@ memory stay some 90 bytes per feature.
 
 from __future__ import annotations
 
+import mmap
 import tempfile
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from geounet.vector.polygons import starts
 _MAGIC = b"fgb\x03fgb\x01"
 _NODE_SIZE = 16
 _NODE = np.dtype([("box", "<f8", 4), ("offset", "<u8")])
-_BATCH_WORDS = 2**21
+_BATCH_WORDS = 2**20
 _TYPES = {"b": 2, "i": 7, "u": 7, "f": 10}
 _STRING = 11
 _MULTI_POLYGON = 6
@@ -89,17 +92,27 @@ class FlatGeobufWriter:
         self._spool.close()
 
     def _copy(self, file: Any, begins: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
-        """Features from the spool into the file, in the order given."""
-        source = np.memmap(self._spool, np.uint64, "r")
-        filled = np.cumsum(sizes) // 8
-        a = 0
-        while a < sizes.size:
-            done = filled[a - 1] if a else 0
-            b = max(a + 1, int(np.searchsorted(filled, done + _BATCH_WORDS, side="right")))
-            out = np.empty(int(filled[b - 1] - done), np.uint64)
-            gather(source, begins[a:b] // 8, sizes[a:b] // 8, out)
-            file.write(out.data)
-            a = b
+        """Features from the spool into the file, in this order; some are gathered while others are written."""
+        batches = list(_batches(np.cumsum(sizes) // 8))
+        buffers = deque(np.empty(max(words for _, _, words in batches), np.uint64) for _ in range(2))
+        mapped = mmap.mmap(self._spool.fileno(), 0, access=mmap.ACCESS_READ)  # goes with the last array on it
+        source = np.frombuffer(mapped, np.uint64)
+
+        def collect(batch: tuple[int, int, int]) -> memoryview:
+            a, b, words = batch
+            buffers.rotate()
+            gather(source, begins[a:b] // 8, sizes[a:b] // 8, buffers[0])
+            if hasattr(mmap, "MADV_DONTNEED"):  # else all of the file would count as our memory
+                mapped.madvise(mmap.MADV_DONTNEED)
+            return buffers[0][:words].data
+
+        with ThreadPoolExecutor(1, thread_name_prefix="geounet-fgb") as pool:
+            waiting = pool.submit(collect, batches[0])
+            for following in [*batches[1:], None]:
+                ready = waiting.result()
+                if following is not None:
+                    waiting = pool.submit(collect, following)
+                file.write(ready)
 
     def _header(self, extent: NDArray[np.float64] | None, count: int) -> Table:
         fields: dict[int, Any] = {
@@ -114,6 +127,16 @@ class FlatGeobufWriter:
         if self._crs is not None:
             fields[10] = Table(_crs_fields(self._crs))
         return Table(fields)
+
+
+def _batches(filled: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
+    """Stretches of features, first and one after the last, of some megabytes; ``filled`` words up to each one."""
+    a = 0
+    while a < filled.size:
+        done = int(filled[a - 1]) if a else 0
+        b = max(a + 1, int(np.searchsorted(filled, done + _BATCH_WORDS, side="right")))
+        yield a, b, int(filled[b - 1]) - done
+        a = b
 
 
 def _crs_fields(wkt: str) -> Mapping[int, Any]:

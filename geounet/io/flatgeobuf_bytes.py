@@ -1,7 +1,7 @@
 """Features to FlatGeobuf's bytes, and places on the Hilbert curve, compiled.
 
-Every feature is a size-prefixed flatbuffer (https://flatgeobuf.org, ``feature.fbs``). All of ours look alike, so their
-tables stand at fixed places::
+Every feature is a size-prefixed flatbuffer (https://flatgeobuf.org, ``feature.fbs``). All of ours look alike, so
+their tables stand at fixed places::
 
      0  size of what follows            48  geometry: table, parts, type (MultiPolygon)
      4  root: the feature's table       60  what a polygon's table looks like

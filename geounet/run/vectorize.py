@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,7 +121,7 @@ def vectorize(
             style = None if head is None else polygon_style(head)
             name = first.stem if head is None else head.name
             with open_writers(paths, layer=name, ground=ground, style=style) as writers:
-                for features in maker.features(spool):
+                for features in _ahead(maker.features(spool)):
                     totals.add(features)
                     for writer in writers.values():
                         writer.write(features)
@@ -132,6 +133,15 @@ def vectorize(
         area_unit=area_unit(ground.geobox),
         warnings=(*_ground_warnings(ground), *_loss_warnings(writers)),
     )
+
+
+def _ahead(chunks: Iterator[Features]) -> Iterator[Features]:
+    """The same chunks, the next one being made while this one is written."""
+    with ThreadPoolExecutor(1, thread_name_prefix="geounet-features") as maker:
+        waiting = maker.submit(next, chunks, None)
+        while (features := waiting.result()) is not None:
+            waiting = maker.submit(next, chunks, None)
+            yield features
 
 
 def _check_options(min_area: float, simplify: float, block_rows: int | None) -> None:

@@ -22,7 +22,7 @@ LON, LAT, Q = 0, 16, 32
 def _place(x: Any, y: Any, scale: float, rows: int, cols: int) -> Any:
     """Where the numbers of the patch of a pixel corner begin, and the corner's place −1..1 in it."""
     col, row = np.int64(x * scale), np.int64(y * scale)
-    col, row = min(col, cols - 1), min(row, rows - 1)
+    col, row = min(col, np.int64(cols - 1)), min(row, np.int64(rows - 1))
     return 48 * (row * cols + col), 2.0 * (x * scale - col) - 1.0, 2.0 * (y * scale - row) - 1.0
 
 
