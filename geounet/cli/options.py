@@ -40,7 +40,12 @@ _RUN_OPTIONS = [
     click.option("--scheduler", metavar="tcp://…", help="Run on the workers of this Dask scheduler."),
     click.option("--min-area", type=float, metavar="M2", help="Smaller polygons join their neighbours."),
     click.option("--simplify", type=float, metavar="METRES", help="Simplify outlines; no gaps, no overlaps."),
-    click.option("--format", "formats", metavar="NAME[,NAME]", help="geojson, geojsonseq, gpkg, fgb, parquet."),
+    click.option(
+        "--format",
+        "formats",
+        metavar="NAME[,NAME]",
+        help="geojson, geojsonseq, geojsons, gpkg, fgb, parquet, shp.",
+    ),
     click.option("--confidence", is_flag=True, default=None, help="Also write a confidence raster per head."),
     click.option("--fresh", is_flag=True, default=None, help="Forget what an earlier run finished."),
     click.option("--overwrite", is_flag=True, default=None, help="Replace results of another run."),

@@ -53,6 +53,16 @@ class GeoJsonWriter:
             title = json.dumps(name, ensure_ascii=False)
             file.write(f'{{"type":"FeatureCollection","name":{title},"features":[\n'.encode())
 
+    @property
+    def warnings(self) -> list[str]:
+        """What was left out, a line for each reason."""
+        out = []
+        if self.dropped:
+            out.append(f"{self.dropped} polygons reach beyond what the CRS can show of the globe; left out")
+        if self.collapsed:
+            out.append(f"{self.collapsed} polygons are smaller than the seventh decimal of a degree; left out")
+        return out
+
     def write(self, features: Features) -> None:
         """Append a chunk of features."""
         shapes, cut = self._globe(features.shapes, features.lonlat)

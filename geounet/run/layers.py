@@ -98,7 +98,7 @@ class FeatureMaker:
     """Of interest, in the scene's CRS."""
 
     def features(self, spool: Spool) -> Iterator[Features]:
-        """All features in order, numbered from 1."""
+        """All features in order, numbered from 1; a chunk may be empty, and there is one for its columns."""
         names = self.raster.class_names()
         count = 0
         for polygons, shapes, lonlat, areas in self._on_the_map(spool):
@@ -122,9 +122,8 @@ class FeatureMaker:
                 yield (polygons, *self.ground.survey(outlines))
                 continue
             kept, shapes = _cut(polygons, outlines.at(self.ground.coordinates(outlines.xy)), self.area)
-            if len(shapes):
-                lonlat = self.ground.lonlat(shapes.xy)
-                yield kept, shapes, lonlat, self.ground.areas(shapes, lonlat)
+            lonlat = self.ground.lonlat(shapes.xy)
+            yield kept, shapes, lonlat, self.ground.areas(shapes, lonlat)
 
     def _outlines(self, spool: Spool) -> Iterator[tuple[Polygons, Shapes]]:
         """Polygons, and their shapes in pixel coordinates."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,13 @@ from geounet.errors import ConfigError
 from geounet.grid.geobox import GeoBox
 from geounet.heap import freed_memory_kept
 from geounet.io.aoi import read_area
-from geounet.io.geojson import GeoJsonWriter
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
 from geounet.io.shapes import Features
 from geounet.io.spool import Spool
-from geounet.io.styles import polygon_style
+from geounet.io.styles import polygon_style, shown_classes, write_style_beside
 from geounet.io.vectors import SUFFIXES, check_formats, open_writers
-from geounet.model.spec import Head
+from geounet.model.spec import Head, LabelClass
 from geounet.run.layers import FeatureMaker, OnRows, sweep_raster
 from geounet.run.result import area_unit
 
@@ -76,6 +76,7 @@ def vectorize(
     aoi: str | Path | None = None,
     overwrite: bool = False,
     block_rows: int | None = None,
+    container: Path | None = None,
     progress: OnRows | None = None,
 ) -> VectorResult:
     """Turn a label raster into polygons, one per 4-connected component, in the order of their first pixels.
@@ -87,10 +88,12 @@ def vectorize(
         confidence: uint8 raster on the same grid, 0..250, 255 unknown: gives ``confidence_mean``.
         min_area: components smaller than this many m² are absorbed by their neighbours.
         simplify: metres; outlines are simplified as a coverage: no gaps, no overlaps.
-        formats: of ``geojson``, ``geojsonseq``, ``gpkg``, ``fgb``, ``parquet``.
+        formats: of ``geojson``, ``geojsonseq`` (a feature in each line), ``geojsons`` (the same with record
+            separators, RFC 8142), ``gpkg``, ``fgb``, ``parquet``, ``shp``.
         aoi: a vector file of polygons; only what lies inside is kept, cut exactly.
         overwrite: replace files that are there.
         block_rows: rows to work on at once; the result does not depend on it.
+        container: a GeoPackage in the making that takes the layer instead of a file of its own.
         progress: called with the rows done and the rows in all.
 
     Raises:
@@ -118,21 +121,36 @@ def vectorize(
                 step=block_rows or raster.strip_rows,
                 progress=progress,
             )
-            style = None if head is None else polygon_style(head)
             name = first.stem if head is None else head.name
-            with open_writers(paths, layer=name, ground=ground, style=style) as writers:
+            style = partial(_style, raster, head, totals.area)
+            with open_writers(paths, layer=name, ground=ground, style=style, container=container) as writers:
                 for features in _ahead(maker.features(spool)):
                     totals.add(features)
                     for writer in writers.values():
                         writer.write(features)
+        if (qml := style()) is not None:
+            write_style_beside(paths.values(), qml)
     return VectorResult(
         paths=tuple(paths.values()),
         feature_count=totals.features,
         area_by_class=dict(sorted(totals.area.items())),
         class_names=names,
         area_unit=area_unit(ground.geobox),
-        warnings=(*_ground_warnings(ground), *_loss_warnings(writers)),
+        warnings=(*_ground_warnings(ground), *_format_warnings(writers)),
     )
+
+
+def _style(raster: LabelRaster, head: Head | None, found: Iterable[int]) -> str | None:
+    """QML of a head's classes, else of the pixel values that were ``found`` and have a colour in the raster."""
+    if head is not None:
+        return polygon_style(shown_classes(head))
+    names, colours = raster.class_names(), raster.class_colours()
+    classes = [
+        LabelClass(value=value, name=names.get(value) or str(value), color=colours[value])
+        for value in sorted(found)
+        if value in colours
+    ]
+    return polygon_style(classes) if classes else None
 
 
 def _ahead(chunks: Iterator[Features]) -> Iterator[Features]:
@@ -214,14 +232,6 @@ def _ground_warnings(ground: Ground) -> list[str]:
     return []
 
 
-def _loss_warnings(writers: Mapping[str, object]) -> list[str]:
-    out = []
-    for writer in writers.values():
-        if isinstance(writer, GeoJsonWriter):
-            if writer.dropped:
-                out.append(f"{writer.dropped} polygons reach beyond what the CRS can show of the globe; left out")
-            if writer.collapsed:
-                out.append(
-                    f"{writer.collapsed} polygons are smaller than the seventh decimal of a degree; left out"
-                )
-    return out
+def _format_warnings(writers: Mapping[str, object]) -> list[str]:
+    """What the formats could not hold."""
+    return [line for writer in writers.values() for line in getattr(writer, "warnings", [])]
