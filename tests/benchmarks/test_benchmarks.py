@@ -57,4 +57,4 @@ def test_the_command_names_its_benchmarks() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert "startup, recompute, engine, route, workers, memory" in " ".join(shown.stdout.split())
+    assert "startup, recompute, engine, route, vectorize, workers, memory" in " ".join(shown.stdout.split())

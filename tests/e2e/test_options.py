@@ -147,14 +147,14 @@ def test_aoi_limits_rasters_to_the_pixel_and_vectors_exactly(run_with, world, tm
     near = geometry_mask([shape.buffer(0.75)], labels.shape, transform, invert=True)
     assert (labels[deep] == read(world.plain)[deep]).all()
     assert (labels[~near] == 255).all()
-    pieces = shapely.union_all([f.geometry for f in features(out / "landuse.gpkg").itertuples()])
+    pieces = shapely.union_all([f.geometry for f in features(out / "vectors.gpkg", "landuse").itertuples()])
     assert pieces.symmetric_difference(shape).area < 1e-3 * shape.area
 
 
-def features(path):
+def features(path, layer=None):
     import pyogrio
 
-    return pyogrio.read_dataframe(path)
+    return pyogrio.read_dataframe(path, layer=layer)
 
 
 def test_min_area_absorbs(run_with, world):
@@ -168,7 +168,7 @@ def test_min_area_absorbs(run_with, world):
 
 
 def test_simplify_takes_corners_away_and_leaves_no_gap(run_with, world):
-    found = features(run_with("--simplify", "1", "--format", "gpkg") / "landuse.gpkg")
+    found = features(run_with("--simplify", "1", "--format", "gpkg") / "vectors.gpkg", "landuse")
     plain = features(world.plain / "landuse.geojson")
     assert (
         shapely.get_num_coordinates(found.geometry.values).sum()
@@ -180,9 +180,15 @@ def test_simplify_takes_corners_away_and_leaves_no_gap(run_with, world):
 
 
 def test_formats(run_with):
-    out = run_with("--format", "geojson,gpkg,fgb,geojsonseq")
-    counts = {s: len(features(out / f"landuse{s}")) for s in (".geojson", ".gpkg", ".fgb", ".geojsonl")}
+    out = run_with("--format", "geojson,gpkg,fgb,geojsonseq,geojsons,shp")
+    suffixes = (".geojson", ".fgb", ".geojsonl", ".geojsons", ".shp")
+    counts = {s: len(features(out / f"landuse{s}")) for s in suffixes}
+    counts["gpkg"] = len(features(out / "vectors.gpkg", "landuse"))
     assert len(set(counts.values())) == 1
+    styles = features(out / "vectors.gpkg", "layer_styles")
+    assert sorted(styles.f_table_name) == ["landuse", "road"]
+    assert len(features(out / "vectors.gpkg", "road")) == len(features(out / "road.geojson"))
+    assert {p.name for p in out.glob("*.gpkg")} == {"vectors.gpkg"}
     assert next(iter(counts.values())) > 10
     assert not list(out.glob("*.parquet"))
 
@@ -264,7 +270,7 @@ def test_onnx_file_as_model(run_with, world):
         (("--min-area", "-1"), ("--min-area -1",)),
         (("--min-area", "nan"), ("--min-area nan",)),
         (("--simplify", "inf"), ("--simplify inf",)),
-        (("--format", "shp"), ("shp", "geojson, geojsonseq, gpkg, fgb, parquet")),
+        (("--format", "kml"), ("kml", "geojson, geojsonseq, geojsons, gpkg, fgb, parquet, shp")),
         (("--format", "geojson,"), ("names separated by commas",)),
         (("--modle", "x"), ("--modle", "--model", "infer --help")),
     ],
