@@ -54,7 +54,12 @@ _RUN_OPTIONS = [
     click.option(
         "--cleaned", is_flag=True, default=None, help="Also write the labels after --min-area and --min-hole."
     ),
-    click.option("--format", "formats", metavar="NAME[,NAME]", help="geojson, geojsonseq, gpkg, fgb, parquet."),
+    click.option(
+        "--format",
+        "formats",
+        metavar="NAME[,NAME]",
+        help="geojson, geojsonseq, geojsons, gpkg, fgb, parquet, shp.",
+    ),
     click.option("--confidence", is_flag=True, default=None, help="Also write a confidence raster per head."),
     click.option("--fresh", is_flag=True, default=None, help="Forget what an earlier run finished."),
     click.option("--overwrite", is_flag=True, default=None, help="Replace results of another run."),

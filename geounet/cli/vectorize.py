@@ -14,7 +14,9 @@ from geounet.io import human
 @click.command(short_help="Turn a categorical raster into polygons.")
 @click.argument("labels", metavar="LABELS.tif")
 @click.option("--output", "-o", metavar="FILE", help="Vector file [default: beside the raster].")
-@click.option("--format", "formats", metavar="NAME[,NAME]", help="geojson, geojsonseq, gpkg, fgb, parquet.")
+@click.option(
+    "--format", "formats", metavar="NAME[,NAME]", help="geojson, geojsonseq, geojsons, gpkg, fgb, parquet, shp."
+)
 @click.option("--confidence", metavar="FILE.tif", help="Confidence raster on the same grid: adds confidence_mean.")
 @click.option("--min-area", type=float, default=0.0, metavar="M2", help="Smaller polygons join their neighbours.")
 @click.option(

@@ -7,19 +7,20 @@ place gives the same text on every machine.
 from __future__ import annotations
 
 import json
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
 from geounet.io import geojson_text
+from geounet.io.columns import as_bytes, json_properties
 from geounet.io.dateline import cut_shapes, odd_shapes
 from geounet.io.ground import Ground
 from geounet.io.shapes import Features, Shapes, from_shapely, merge
 from geounet.vector.polygons import starts
 
-DECIMALS = 7
+DECIMALS = geojson_text.DECIMALS
 _RECORD_SEPARATOR = b"\x1e"
 _TINY = 0.05
 """Metres; rounding to a centimetre may fold outlines of smaller pixels."""
@@ -41,8 +42,9 @@ class GeoJsonWriter:
         self._ground = ground
         self._lines = lines
         self._first = True
-        self._before = (_RECORD_SEPARATOR if separators else b"") if lines else b",\n"
-        self._after = b"}\n" if lines else b"}"
+        self._out = np.empty(0, np.uint8)
+        self._before = as_bytes((_RECORD_SEPARATOR if separators else b"") if lines else b",\n")
+        self._after = as_bytes(b"}\n" if lines else b"}")
         self.dropped = 0
         """Features left out because they have no place on the globe."""
         self.collapsed = 0
@@ -50,6 +52,16 @@ class GeoJsonWriter:
         if not lines:
             title = json.dumps(name, ensure_ascii=False)
             file.write(f'{{"type":"FeatureCollection","name":{title},"features":[\n'.encode())
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was left out, a line for each reason."""
+        out = []
+        if self.dropped:
+            out.append(f"{self.dropped} polygons reach beyond what the CRS can show of the globe; left out")
+        if self.collapsed:
+            out.append(f"{self.collapsed} polygons are smaller than the seventh decimal of a degree; left out")
+        return out
 
     def write(self, features: Features) -> None:
         """Append a chunk of features."""
@@ -62,7 +74,7 @@ class GeoJsonWriter:
         self.dropped += int(lost.sum())
         self.collapsed += int(((sizes == 0) & ~lost).sum())
         if self._first and text.size:
-            text = text[0 if self._lines else len(self._before) :]
+            text = text[0 if self._lines else self._before.size :]
             self._first = False
         self._file.write(text.data)
 
@@ -89,50 +101,30 @@ class GeoJsonWriter:
         return gsd is not None and (gsd < _TINY or gsd * max(box.width, box.height) > _WIDE)
 
     def _format(self, shapes: Shapes, features: Features) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        heads = _heads(features)
-        blob = np.frombuffer(b"".join(heads), np.uint8)
+        blob, head_starts = json_properties(features.columns())
         room = (
             blob.size
+            + len(shapes) * (self._before.size + self._after.size)
             + geojson_text.BYTES_PER_CORNER * (shapes.xy.shape[0] + shapes.corner_counts.size)
             + geojson_text.BYTES_PER_PART * (shapes.ring_counts.size + len(shapes))
         )
-        out = np.empty(room, np.uint8)
+        if room > self._out.size:  # kept: the system takes longer to clear fresh memory than we to fill it
+            self._out = np.empty(room + room // 4, np.uint8)
+        out = self._out
         used, sizes = geojson_text.format_features(
-            np.rint(shapes.xy * 10.0**DECIMALS).astype(np.int64),
-            DECIMALS,
+            geojson_text.whole(shapes.xy),
             starts(shapes.corner_counts),
             starts(shapes.ring_counts),
             starts(shapes.part_counts),
             blob,
-            starts(np.fromiter(map(len, heads), np.int64, len(heads))),
-            np.frombuffer(self._before, np.uint8),
-            np.frombuffer(self._after, np.uint8),
+            head_starts,
+            self._before,
+            self._after,
             geojson_text._POLYGON,
             geojson_text._MULTI,
             out,
         )
         return out[:used], sizes
-
-
-def _heads(features: Features) -> list[bytes]:
-    """The text of each feature up to its geometry."""
-    columns = features.columns()
-    members = (f"{json.dumps(name, ensure_ascii=False)}:{{}}" for name in columns)
-    pattern = '{{"type":"Feature","properties":{{' + ",".join(members) + '}},"geometry":'
-    texts = [_texts(values) for values in columns.values()]
-    return [pattern.format(*row).encode() for row in zip(*texts, strict=True)]
-
-
-def _texts(values: NDArray[Any]) -> list[Any]:
-    """The values of a column as JSON has them."""
-    if values.dtype.kind == "f":
-        return [repr(v) if np.isfinite(v) else "null" for v in values.tolist()]
-    if values.dtype.kind == "b":
-        return ["true" if v else "false" for v in values.tolist()]
-    if values.dtype.kind == "O":
-        known = {name: json.dumps(name, ensure_ascii=False) for name in set(values)}
-        return [known[v] for v in values]
-    return values.tolist()
 
 
 def _mended(shapes: Shapes, suspects: NDArray[np.bool_]) -> Shapes:

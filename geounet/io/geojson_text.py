@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from geounet.io.column_bytes import put_integer
+
+DECIMALS = 7
+_SCALE = 10**DECIMALS
+_PAIRS = np.frombuffer("".join(f"{n:02}" for n in range(100)).encode(), np.uint8)
 BYTES_PER_CORNER = 50
 """``[x,y],`` with two numbers of at most 23 characters."""
 BYTES_PER_PART = 64
@@ -25,33 +30,39 @@ def _text(out: Any, k: int, text: Any) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _number(out: Any, k: int, value: int, decimals: int) -> int:
-    """``value / 10**decimals`` as text at ``out[k:]``, without trailing zeros; the place after it."""
+def _number(out: Any, k: int, value: int) -> int:
+    """``value / 10**DECIMALS`` as text at ``out[k:]``, without trailing zeros; the place after it.
+
+    Two digits at a time, and nothing is divided by what the compiler does not know.
+    """
     if value < 0:
         out[k] = 45
         k += 1
         value = -value
-    scale = 10**decimals
-    whole, rest = value // scale, value % scale
-    digits = 1
-    top = np.int64(10)
-    while whole >= top:
-        top *= 10
-        digits += 1
-    for i in range(digits):
-        out[k + digits - 1 - i] = 48 + whole % 10
-        whole //= 10
-    k += digits
+    whole, rest = value // _SCALE, value % _SCALE
+    k = put_integer(out, k, whole)
     if rest:
-        while rest % 10 == 0:
-            rest //= 10
-            decimals -= 1
         out[k] = 46
-        for i in range(decimals):
-            out[k + decimals - i] = 48 + rest % 10
-            rest //= 10
-        k += decimals + 1
+        rest *= 10  # eight digits, the last of them 0
+        for pair in range(3, -1, -1):
+            two = 2 * (rest % 100)
+            rest //= 100
+            out[k + 1 + 2 * pair] = _PAIRS[two]
+            out[k + 2 + 2 * pair] = _PAIRS[two + 1]
+        k += DECIMALS + 1
+        while out[k - 1] == 48:
+            k -= 1
     return k
+
+
+@njit(cache=True, nogil=True)
+def whole(xy: Any) -> Any:
+    """Coordinates in units of the last decimal, rounded half to even, int64."""
+    out = np.empty(xy.shape, np.int64)
+    for i in range(xy.shape[0]):
+        out[i, 0] = np.int64(np.rint(xy[i, 0] * 10.0**DECIMALS))
+        out[i, 1] = np.int64(np.rint(xy[i, 1] * 10.0**DECIMALS))
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -66,26 +77,33 @@ def _twice_area(xy: Any, a: int, b: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _ring(out: Any, k: int, xy: Any, a: int, b: int, backwards: bool, decimals: int) -> int:
+def _corner(out: Any, k: int, x: int, y: int) -> int:
+    """``[x,y],`` at ``out[k:]``."""
+    out[k] = 91
+    k = _number(out, k + 1, x)
+    out[k] = 44
+    k = _number(out, k + 1, y)
+    out[k] = 93
+    out[k + 1] = 44
+    return k + 2
+
+
+@njit(cache=True, nogil=True)
+def _ring(out: Any, k: int, xy: Any, a: int, b: int, backwards: bool) -> int:
     """``[[x,y],…]`` closed, without repeated corners."""
-    n = b - a
     out[k] = 91
     k += 1
-    last = -1
-    for i in range(n + 1):
-        j = a + (n - i) % n if backwards else a + i % n
-        if last >= 0 and xy[j, 0] == xy[last, 0] and xy[j, 1] == xy[last, 1] and i < n:
-            continue
-        if i == n and xy[last, 0] == xy[a, 0] and xy[last, 1] == xy[a, 1]:
-            continue
-        out[k] = 91
-        k = _number(out, k + 1, xy[j, 0], decimals)
-        out[k] = 44
-        k = _number(out, k + 1, xy[j, 1], decimals)
-        out[k] = 93
-        out[k + 1] = 44
-        k += 2
-        last = j
+    step = -1 if backwards else 1
+    j, last = a, -1
+    for _ in range(b - a):
+        if last < 0 or xy[j, 0] != xy[last, 0] or xy[j, 1] != xy[last, 1]:
+            k = _corner(out, k, xy[j, 0], xy[j, 1])
+            last = j
+        j += step
+        if j < a:
+            j = b - 1
+    if xy[last, 0] != xy[a, 0] or xy[last, 1] != xy[a, 1]:
+        k = _corner(out, k, xy[a, 0], xy[a, 1])
     out[k - 1] = 93
     return k
 
@@ -93,7 +111,6 @@ def _ring(out: Any, k: int, xy: Any, a: int, b: int, backwards: bool, decimals: 
 @njit(cache=True, nogil=True)
 def format_features(
     xy: Any,
-    decimals: int,
     ring_starts: Any,
     polygon_starts: Any,
     shape_starts: Any,
@@ -107,7 +124,7 @@ def format_features(
 ) -> tuple[int, Any]:
     """Write features into ``out``; returns the bytes written and those of each feature.
 
-    ``xy`` ``(corners, 2)`` int64 in units of ``10**-decimals``. Shells become anticlockwise, holes clockwise;
+    ``xy`` ``(corners, 2)`` int64 in units of ``10**-DECIMALS``. Shells become anticlockwise, holes clockwise;
     rings without an area are left out, and features without a ring written not at all (0 bytes).
     """
     n = shape_starts.size - 1
@@ -134,9 +151,7 @@ def format_features(
             k += 1
             for r in range(shell, polygon_starts[p + 1]):
                 if areas[r] != 0:
-                    k = _ring(
-                        out, k, xy, ring_starts[r], ring_starts[r + 1], (areas[r] > 0) != (r == shell), decimals
-                    )
+                    k = _ring(out, k, xy, ring_starts[r], ring_starts[r + 1], (areas[r] > 0) != (r == shell))
                     out[k] = 44
                     k += 1
             out[k - 1] = 93

@@ -18,6 +18,7 @@ from geounet.vector.polygons import starts
 if TYPE_CHECKING:
     from pyproj import CRS, Transformer
 
+    from geounet.io.patches import Patches
     from geounet.io.shapes import Shapes
 
 FloatArray = NDArray[np.float64]
@@ -59,6 +60,17 @@ class Ground:
         return self.geodetic is not None and bool(CRS(4326).equals(self.geodetic, ignore_axis_order=True))
 
     @cached_property
+    def is_projected_wgs84(self) -> bool:
+        """Whether the CRS is a map of WGS 84, so that one smooth formula leads to longitudes and latitudes."""
+        return self._is_wgs84 and self.is_earth and self.crs is not None and not self.crs.is_geographic
+
+    @cached_property
+    def _patches(self) -> Patches | None:
+        from geounet.io.patches import Patches
+
+        return Patches.of(self)
+
+    @cached_property
     def _to_own(self) -> Transformer:
         from pyproj import Transformer
 
@@ -77,6 +89,27 @@ class Ground:
         a, b, c, d, e, f = self.geobox.transform
         col, row = corners[:, 0].astype(np.float64), corners[:, 1].astype(np.float64)
         return np.stack([a * col + b * row + c, d * col + e * row + f], axis=1)
+
+    def survey(self, pixels: Shapes) -> tuple[Shapes, FloatArray, FloatArray, FloatArray]:
+        """Shapes in pixel coordinates as shapes on the map, with what `lonlat` and `measures` say of them.
+
+        By `Patches` where those are good, which is within 1e-9 degrees of the projection and ten times as fast.
+        """
+        shapes = pixels.at(self.coordinates(pixels.xy))
+        if self._patches is None:
+            lonlat = self.lonlat(shapes.xy)
+            return shapes, lonlat, *self.measures(shapes, lonlat)
+        lonlat, areas, lengths, known = self._patches.measure(pixels)
+        if not known.all():
+            odd = ~known
+            corners = odd[pixels.shape_of_corner()]
+            lonlat[corners] = self.lonlat(shapes.xy[corners])
+            areas[odd], lengths[odd] = self.measures(shapes.take(odd), lonlat[corners])
+        return shapes, lonlat, areas, lengths
+
+    def exact_lonlat(self, xy: FloatArray) -> FloatArray:
+        """`lonlat` of a CRS that is not geographic."""
+        return np.stack(self._to_wgs84.transform(xy[:, 0], xy[:, 1]), axis=1)
 
     def lonlat(self, xy: FloatArray) -> FloatArray:
         """``(n, 2)`` degrees on WGS 84, or on the body's own datum away from the Earth; inf where there is none.
@@ -118,8 +151,8 @@ class Ground:
     def _of_polygons(self, shapes: Shapes, lonlat: FloatArray | None) -> tuple[FloatArray, FloatArray]:
         ring_starts, polygon_starts = starts(shapes.corner_counts), starts(shapes.ring_counts)
         if self.geodetic is None or self.crs is None or self.geodetic.ellipsoid is None:
-            areas = planar_areas(shapes.xy, ring_starts, polygon_starts) * self._unit**2
-            return areas, planar_lengths(shapes.xy, ring_starts, polygon_starts) * self._unit
+            areas = planar_areas(shapes.xy, ring_starts, polygon_starts) * self.unit**2
+            return areas, planar_lengths(shapes.xy, ring_starts, polygon_starts) * self.unit
         geographic = bool(self.crs.is_geographic)
         xy = shapes.xy
         if geographic:
@@ -129,19 +162,19 @@ class Ground:
             lon, lat = self._own_lonlat(xy, source, lonlat)
         unit = self.geodetic.axis_info[0].unit_conversion_factor
         lon, lat = np.ascontiguousarray(lon * unit), np.ascontiguousarray(lat * unit)
-        semi_major, flattening = self.geodetic.ellipsoid.semi_major_metre, _flattening(self.geodetic)
         areas = ellipsoidal_areas(
             lon,
             lat,
             ring_starts=ring_starts,
             polygon_starts=polygon_starts,
-            semi_major=semi_major,
-            flattening=flattening,
+            semi_major=self.semi_major,
+            flattening=self.flattening,
             wrap=not geographic,
         )
-        return areas, ellipsoidal_lengths(
-            lon, lat, ring_starts, polygon_starts, semi_major, flattening, not geographic
+        lengths = ellipsoidal_lengths(
+            lon, lat, ring_starts, polygon_starts, self.semi_major, self.flattening, not geographic
         )
+        return areas, lengths
 
     def pixel_areas(self, rows: NDArray[np.int64]) -> FloatArray:
         """``(n, k)`` area of a pixel of each row at ``k`` ≥ 2 columns from 0 to the width: m², or 1 without a CRS.
@@ -163,7 +196,7 @@ class Ground:
     def planar_pixel_area(self) -> float:
         """Area of a pixel on the map, in m² (in square pixels without a CRS)."""
         a, b, _, d, e, _ = self.geobox.transform
-        return 1.0 if self.crs is None else abs(a * e - b * d) * self._unit**2
+        return 1.0 if self.crs is None else abs(a * e - b * d) * self.unit**2
 
     @cached_property
     def _is_true(self) -> bool:
@@ -207,7 +240,7 @@ class Ground:
         """A pixel's sides along rows and along columns in the middle of the raster (1 without a CRS)."""
         if self.geodetic is None:
             across, down = self.geobox.pixel_size
-            return across * self._unit, down * self._unit
+            return across * self.unit, down * self.unit
         row, col = np.array([self.geobox.height / 2]), np.array([self.geobox.width / 2])
         across, down = self.pixel_sides(row.astype(np.int64))[0].tolist()
         area = float(self._areas_around(row, col)[0, 0])
@@ -228,9 +261,22 @@ class Ground:
         return out[:, 0], out[:, 1]
 
     @property
-    def _unit(self) -> float:
+    def unit(self) -> float:
         """Metres in a unit of the CRS; 1 where there is none."""
         return float(self.crs.axis_info[0].unit_conversion_factor) if self.crs and self.crs.axis_info else 1.0
+
+    @cached_property
+    def semi_major(self) -> float:
+        """Of the ellipsoid, in metres; 0 where there is none."""
+        ellipsoid = None if self.geodetic is None else self.geodetic.ellipsoid
+        return float(ellipsoid.semi_major_metre) if ellipsoid is not None else 0.0
+
+    @cached_property
+    def flattening(self) -> float:
+        """Of the ellipsoid."""
+        ellipsoid = None if self.geodetic is None else self.geodetic.ellipsoid
+        inverse = float(ellipsoid.inverse_flattening) if ellipsoid is not None else 0.0
+        return 1.0 / inverse if inverse else 0.0
 
     @cached_property
     def longest_edge(self) -> float:
@@ -239,12 +285,7 @@ class Ground:
         Also short against the raster, which may show the whole globe in ten pixels.
         """
         pixels = min(_LONGEST_EDGE, max(self.geobox.width, self.geobox.height) / 16)
-        return min(pixels * min(self.geobox.pixel_size), _FLAT / self._unit)
-
-
-def _flattening(geodetic: CRS) -> float:
-    inverse = geodetic.ellipsoid.inverse_flattening if geodetic.ellipsoid else 0.0
-    return 1.0 / inverse if inverse else 0.0
+        return min(pixels * min(self.geobox.pixel_size), _FLAT / self.unit)
 
 
 def planar_areas(xy: FloatArray, ring_starts: NDArray[np.int64], polygon_starts: NDArray[np.int64]) -> FloatArray:

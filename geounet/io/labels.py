@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 
 from geounet.errors import SceneError
 from geounet.grid.geobox import GeoBox
@@ -245,6 +246,16 @@ class LabelRaster:
         if self._head is not None:
             return {c.value: c.name for c in self._head.classes}
         return names_of(self._raster)
+
+    def class_colours(self) -> dict[int, str]:
+        """``#rrggbb`` by pixel value: of the ``CLASS_<value>`` tags, else of the colour table; empty without."""
+        band = self._raster.indexes[0]
+        tags = self._raster.dataset.tags() | self._raster.dataset.tags(band)
+        named = {int(m[1]): c[1] for k, v in tags.items() if (m := _TAG.match(k)) and (c := _COLOUR.search(v))}
+        if named or self._raster.dataset.colorinterp[band - 1] != ColorInterp.palette:
+            return named
+        table = self._raster.dataset.colormap(band)
+        return {value: f"#{r:02x}{g:02x}{b:02x}" for value, (r, g, b, a) in table.items() if a}
 
     def close(self) -> None:
         """Close the files."""

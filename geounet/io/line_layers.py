@@ -15,13 +15,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geounet.io.atomic import publish
 from geounet.io.ground import Ground
+from geounet.io.vectors import publish_vectors
 
 FloatArray = NDArray[np.float64]
 DECIMALS = 7
 """Of degrees, about a centimetre (RFC 7946, section 11.2)."""
-_DRIVERS = {"gpkg": "GPKG", "fgb": "FlatGeobuf"}
+_TEXT = ("geojson", "geojsonseq", "geojsons")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,37 +72,40 @@ def _geodesic(ground: Ground, xy: FloatArray) -> FloatArray:
     return step
 
 
-def write_layer(layer: LineLayer, paths: Mapping[str, Path], ground: Ground) -> int:
-    """Write a layer to ``paths`` by format; returns how many features have no place on the globe (of GeoJSON)."""
+def write_layer(
+    layer: LineLayer, paths: Mapping[str, Path], ground: Ground, *, container: Path | None = None
+) -> int:
+    """Write a layer to ``paths`` by format; returns how many features have no place on the globe (of GeoJSON).
+
+    ``container``: a GeoPackage in the making that takes the layer instead of a file of its own.
+    """
     dropped = 0
     for name, path in paths.items():
-        with publish(path) as temporary:
-            if name in ("geojson", "geojsonseq"):
-                dropped = _write_geojson(layer, temporary, ground, lines=name == "geojsonseq")
+        if name == "gpkg" and container is not None:
+            _write_ogr(layer, container, ground, name)
+            continue
+        with publish_vectors(name, path) as temporary:
+            if name in _TEXT:
+                dropped = _write_geojson(layer, temporary, ground, name)
             elif name == "parquet":
                 _frame(layer, ground).to_parquet(temporary)
             else:
-                _write_ogr(layer, temporary, ground, driver=_DRIVERS[name])
+                _write_ogr(layer, temporary, ground, name)
     return dropped
 
 
-def _write_ogr(layer: LineLayer, path: Path, ground: Ground, *, driver: str) -> None:
-    import warnings
+def _write_ogr(layer: LineLayer, path: Path, ground: Ground, name: str) -> None:
+    from geounet.io.ogr import OgrWriter, ShapefileWriter
 
-    from pyogrio.raw import write
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="'crs' was not provided")
-        write(
-            path,
-            geometry=np.asarray(shapely.to_wkb(layer.geometry), object),
-            field_data=list(layer.columns.values()),
-            fields=list(layer.columns),
-            geometry_type=layer.kind,
-            driver=driver,
-            layer=layer.name,
-            crs=ground.geobox.crs,
-        )
+    crs = ground.geobox.crs
+    writer: OgrWriter
+    if name == "shp":
+        writer = ShapefileWriter(path, layer=path.stem, crs=crs, kind=layer.kind)
+    else:
+        driver = "GPKG" if name == "gpkg" else "FlatGeobuf"
+        writer = OgrWriter(path, driver=driver, layer=layer.name, crs=crs, kind=layer.kind)
+    writer.put(np.asarray(shapely.to_wkb(layer.geometry), object), dict(layer.columns))
+    writer.close()
 
 
 def _frame(layer: LineLayer, ground: Ground) -> Any:
@@ -111,7 +114,7 @@ def _frame(layer: LineLayer, ground: Ground) -> Any:
     return geopandas.GeoDataFrame(dict(layer.columns), geometry=layer.geometry, crs=ground.geobox.crs)
 
 
-def _write_geojson(layer: LineLayer, path: Path, ground: Ground, *, lines: bool) -> int:
+def _write_geojson(layer: LineLayer, path: Path, ground: Ground, name: str) -> int:
     """One feature per line of text, as RFC 7946 wants them; how many were left out."""
     globe = _on_the_globe(layer.geometry, ground)
     rows = zip(*(column.tolist() for column in layer.columns.values()), strict=True)
@@ -122,8 +125,9 @@ def _write_geojson(layer: LineLayer, path: Path, ground: Ground, *, lines: bool)
             continue
         texts.append(_feature(geometry, dict(zip(layer.columns, map(_plain, row), strict=True))))
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        if lines:
-            file.writelines(f"{text}\n" for text in texts)
+        if name != "geojson":
+            separator = "\x1e" if name == "geojsons" else ""
+            file.writelines(f"{separator}{text}\n" for text in texts)
             return dropped
         title = json.dumps(layer.name, ensure_ascii=False)
         file.write(f'{{"type":"FeatureCollection","name":{title},"features":[\n')

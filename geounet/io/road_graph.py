@@ -15,7 +15,7 @@ def road_graph(lines: str | Path, nodes: str | Path | None = None) -> networkx.M
     """Centre-lines as a networkx MultiGraph, in which nodes are numbered by their ``id``.
 
     Args:
-        lines: ``<head>_lines`` in any format that geounet writes.
+        lines: ``<head>_lines`` in any format that geounet writes, or a GeoPackage with both layers.
         nodes: ``<head>_nodes``; None: the file of that name beside the lines.
 
     Nodes have ``x``, ``y`` (of the file's CRS) and ``degree``. Edges have the attributes of their lines and the
@@ -30,27 +30,49 @@ def road_graph(lines: str | Path, nodes: str | Path | None = None) -> networkx.M
     lines = Path(lines)
     nodes = lines.with_name(_nodes_beside(lines)) if nodes is None else Path(nodes)
     graph = networkx.MultiGraph()
-    for row in _rows(nodes, ("id", "degree")):
+    for row in _rows(nodes, "_nodes", ("id", "degree")):
         graph.add_node(row["id"], x=row["geometry"].x, y=row["geometry"].y, degree=row["degree"])
-    for row in _rows(lines, ("id", "length_m", "from_node", "to_node")):
+    for row in _rows(lines, "_lines", ("id", "length_m", "from_node", "to_node")):
         graph.add_edge(row["from_node"], row["to_node"], key=row["id"], **row)
     return graph
 
 
 def _nodes_beside(lines: Path) -> str:
+    if _layer(lines, "_nodes") is not None:
+        return lines.name
     stem = lines.stem
     if not stem.endswith("_lines"):
         raise SceneError(f"{lines} is not called <head>_lines; name the file with its nodes too (nodes=)")
     return f"{stem.removesuffix('_lines')}_nodes{lines.suffix}"
 
 
-def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, Any]]:
+def _layer(path: Path, ending: str) -> str | None:
+    """The layer of a GeoPackage whose name ends so, if there is one. SceneError where there are several."""
+    if path.suffix.lower() != ".gpkg" or not path.is_file():
+        return None
+    import pyogrio
+
+    try:
+        found = [str(name) for name in pyogrio.list_layers(path)[:, 0] if str(name).endswith(ending)]
+    except RuntimeError as error:
+        raise SceneError(f"{path} cannot be read as vectors: {error}") from error
+    if len(found) > 1:
+        raise SceneError(
+            f"{path} has several layers of that kind ({', '.join(found)}); give one in a file of its own"
+        )
+    return found[0] if found else None
+
+
+def _rows(path: Path, ending: str, needed: tuple[str, ...]) -> list[dict[str, Any]]:
     import geopandas
 
     if not path.is_file():
         raise SceneError(f"{path} is not there; geounet vectorize --lines writes it")
     try:
-        frame = geopandas.read_parquet(path) if path.suffix == ".parquet" else geopandas.read_file(path)
+        if path.suffix == ".parquet":
+            frame = geopandas.read_parquet(path)
+        else:
+            frame = geopandas.read_file(path, layer=_layer(path, ending))
     except (OSError, RuntimeError, ValueError) as error:
         raise SceneError(f"{path} cannot be read as vectors: {error}") from error
     missing = [name for name in needed if name not in frame.columns]

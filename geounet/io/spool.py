@@ -45,11 +45,13 @@ class Spool:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=None if folder is None else str(folder))  # noqa: SIM115 - closed by us
         self._batches: list[_Batch] = []
         self._end = 0
+        self._empty: Polygons | None = None
         self.count = 0
         """Polygons taken."""
 
     def add(self, polygons: Polygons) -> None:
         """Keep the polygons of one strip."""
+        self._empty = polygons.part(0, 0)
         if not len(polygons):
             return
         polygons = in_order(polygons)
@@ -66,8 +68,10 @@ class Spool:
         self.count += len(polygons)
 
     def chunks(self) -> Iterator[Polygons]:
-        """All polygons in the order of identity, some hundred thousand corners at a time."""
+        """All polygons in the order of identity, some 100,000 corners at a time; an empty chunk of none."""
         if not self._batches:
+            if self._empty is not None:
+                yield self._empty
             return
         identity = np.concatenate([b.identity for b in self._batches])
         sizes = np.concatenate([np.diff(b.starts["corners"]) for b in self._batches])

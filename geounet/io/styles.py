@@ -7,6 +7,7 @@ a layer takes the one that it understands.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -18,7 +19,12 @@ _OUTLINE = "60,60,60,90"
 
 def write_style(path: str | Path, head: Head) -> Path:
     """Write raster and polygon style of ``head`` to the QML file ``path``; returns the path."""
-    return publish_text(path, _document(_raster_pipe(head) + _polygon_renderer(head)))
+    return publish_text(path, _document(_raster_pipe(head) + _polygon_renderer(shown_classes(head))))
+
+
+def shown_classes(head: Head) -> list[LabelClass]:
+    """The classes that become polygons."""
+    return [c for c in head.classes if c.value in head.vector_values]
 
 
 def raster_style(head: Head) -> str:
@@ -26,9 +32,17 @@ def raster_style(head: Head) -> str:
     return _document(_raster_pipe(head))
 
 
-def polygon_style(head: Head) -> str:
+def polygon_style(classes: Sequence[LabelClass]) -> str:
     """QML of a polygon layer, by its field ``class``."""
-    return _document(_polygon_renderer(head))
+    return _document(_polygon_renderer(classes))
+
+
+def write_style_beside(paths: Iterable[Path], style: str) -> None:
+    """Write QML for vector files that cannot hold a style; a QML file that is there is left as it is."""
+    for path in paths:
+        qml = path.with_suffix(".qml")
+        if path.suffix != ".gpkg" and not qml.exists():
+            publish_text(qml, style)
 
 
 def _document(content: str) -> str:
@@ -55,8 +69,7 @@ def _palette_entry(head: Head, label: LabelClass) -> str:
     )
 
 
-def _polygon_renderer(head: Head) -> str:
-    shown = [c for c in head.classes if c.value in head.vector_values]
+def _polygon_renderer(shown: Sequence[LabelClass]) -> str:
     categories = "".join(
         f'      <category render="true" symbol="{c.value}" value="{c.value}" type="integer"'
         f" label={quoteattr(c.name)}/>\n"

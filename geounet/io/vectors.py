@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from geounet.errors import ConfigError, MissingExtraError
 from geounet.io.atomic import publish
@@ -21,11 +18,16 @@ if TYPE_CHECKING:  # it brings numba, which a plan does not need
 SUFFIXES: Mapping[str, str] = {
     "geojson": ".geojson",
     "geojsonseq": ".geojsonl",
+    "geojsons": ".geojsons",
     "gpkg": ".gpkg",
     "fgb": ".fgb",
     "parquet": ".parquet",
+    "shp": ".shp",
 }
-"""Formats by name, and the suffix of their files."""
+"""Formats by name, and the suffix of their files (of a Shapefile the one that is opened)."""
+
+GEOJSON = ("geojson", "geojsonseq", "geojsons")
+"""Text in longitude and latitude: a collection; a feature in each line; the same with record separators."""
 
 
 class Writer(Protocol):
@@ -56,140 +58,68 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 
 @contextmanager
 def open_writers(
-    paths: Mapping[str, Path], *, layer: str, ground: Ground, style: str | None = None
+    paths: Mapping[str, Path],
+    *,
+    layer: str,
+    ground: Ground,
+    style: Callable[[], str | None] | None = None,
+    container: Path | None = None,
 ) -> Iterator[dict[str, Writer]]:
     """Writers for ``paths`` by format; the files appear when the body has ended well, and not otherwise.
 
-    ``style``: QML of the layer, for formats that have a place for it.
+    ``style`` tells the QML of the layer at the end, for formats that have a place for it. ``container``: a
+    GeoPackage in the making that takes the layer instead of a file of its own.
     """
     with ExitStack() as stack:
         writers: dict[str, Writer] = {}
         for name, path in paths.items():
-            temporary = stack.enter_context(publish(path))
+            if name == "gpkg" and container is not None:
+                temporary = container
+            else:
+                temporary = stack.enter_context(publish_vectors(name, path))
             writers[name] = _writer(name, temporary, layer, ground, stack, style)
         yield writers
         for writer in writers.values():
             writer.close()
 
 
+def publish_vectors(name: str, path: Path) -> AbstractContextManager[Path]:
+    """A temporary path for a file of the format ``name``; it appears whole, with its sidecars, or not at all."""
+    if name != "shp":
+        return publish(path)
+    from geounet.io.ogr import publish_shapefile
+
+    return publish_shapefile(path)
+
+
 def _writer(  # noqa: PLR0917
-    name: str, path: Path, layer: str, ground: Ground, stack: ExitStack, style: str | None
+    name: str, path: Path, layer: str, ground: Ground, stack: ExitStack, style: Callable[[], str | None] | None
 ) -> Writer:
-    if name in ("geojson", "geojsonseq"):
+    crs = ground.geobox.crs
+    if name in GEOJSON:
         from geounet.io.geojson import GeoJsonWriter
 
         file = stack.enter_context(path.open("wb"))
-        return GeoJsonWriter(file, name=layer, ground=ground, lines=name == "geojsonseq")
-    if name == "gpkg":
-        return OgrWriter(path, driver="GPKG", layer=layer, crs=ground.geobox.crs, append=True, style=style)
+        lines = name != "geojson"
+        return GeoJsonWriter(file, name=layer, ground=ground, lines=lines, separators=name == "geojsons")
     if name == "fgb":
-        return OgrWriter(path, driver="FlatGeobuf", layer=layer, crs=ground.geobox.crs, append=False)
-    return ParquetWriter(path, crs=ground.geobox.crs)
+        from geounet.io.flatgeobuf import FlatGeobufWriter
+
+        return FlatGeobufWriter(path, name=layer, crs=crs)
+    if name == "parquet":
+        from geounet.io.parquet import ParquetWriter
+
+        return ParquetWriter(path, crs=crs)
+    from geounet.io.ogr import OgrWriter, ShapefileWriter
+
+    if name == "shp":
+        return ShapefileWriter(path, layer=path.stem, crs=crs)
+    return OgrWriter(path, driver="GPKG", layer=layer, crs=crs, style=style)
 
 
-class OgrWriter:
-    """Writes through GDAL, in the scene's CRS. A driver that cannot append gets all features at the end."""
-
-    def __init__(
-        self, path: Path, *, driver: str, layer: str, crs: str | None, append: bool, style: str | None = None
-    ) -> None:
-        self._path = path
-        self._style = style
-        self._options: dict[str, Any] = {"driver": driver, "layer": layer, "crs": crs}
-        self._append = append
-        self._waiting: list[tuple[NDArray[np.object_], dict[str, NDArray[Any]]]] = []
-        self._begun = False
-
-    def write(self, features: Features) -> None:
-        """Append a chunk of features."""
-        import shapely
-
-        wkb = np.asarray(shapely.to_wkb(features.shapes.to_shapely()), object)
-        if self._append:
-            self._flush(wkb, features.columns())
-        else:
-            self._waiting.append((wkb, features.columns()))
-
-    def close(self) -> None:
-        """Write what waits; a layer without a feature is written too."""
-        if self._waiting:
-            geometries = np.concatenate([w for w, _ in self._waiting])
-            names = self._waiting[0][1]
-            columns = {n: np.concatenate([c[n] for _, c in self._waiting]) for n in names}
-            self._waiting = []
-            self._flush(geometries, columns)
-        elif not self._begun:
-            self._flush(np.empty(0, object), _NO_COLUMNS)
-        if self._style is not None:
-            self._write_style(self._style)
-
-    def _write_style(self, qml: str) -> None:
-        """The table in which QGIS looks for a layer's style (QgsOgrProvider::saveStyle, ``layer_styles``)."""
-        import pandas as pd
-        import pyogrio
-
-        row = {
-            "f_table_catalog": "",
-            "f_table_schema": "",
-            "f_table_name": self._options["layer"],
-            "f_geometry_column": "geom",
-            "styleName": self._options["layer"],
-            "styleQML": qml,
-            "styleSLD": "",
-            "useAsDefault": True,
-        }
-        pyogrio.write_dataframe(pd.DataFrame([row]), self._path, layer="layer_styles", driver="GPKG")
-
-    def _flush(self, wkb: NDArray[np.object_], columns: dict[str, NDArray[Any]]) -> None:
-        import warnings
-
-        from pyogrio.raw import write
-
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="'crs' was not provided")
-            write(
-                self._path,
-                geometry=wkb,
-                field_data=list(columns.values()),
-                fields=list(columns),
-                geometry_type="MultiPolygon",
-                promote_to_multi=True,
-                append=self._begun,
-                **self._options,
-            )
-        self._begun = True
-
-
-_NO_COLUMNS: dict[str, NDArray[Any]] = {
-    "id": np.empty(0, np.int64),
-    "class": np.empty(0, np.int64),
-    "name": np.empty(0, object),
-    "area_m2": np.empty(0, np.float64),
-    "perimeter_m": np.empty(0, np.float64),
-    "touches_edge": np.empty(0, np.bool_),
-}
-
-
-class ParquetWriter:
-    """GeoParquet through geopandas and pyarrow, in the scene's CRS; holds all features until the end."""
-
-    def __init__(self, path: Path, *, crs: str | None) -> None:
-        self._path = path
-        self._crs = crs
-        self._chunks: list[Features] = []
-
-    def write(self, features: Features) -> None:
-        """Keep a chunk of features."""
-        self._chunks.append(features)
-
-    def close(self) -> None:
-        """Write the file."""
-        import geopandas
-        import pandas as pd
-
-        frames = [
-            geopandas.GeoDataFrame(f.columns(), geometry=f.shapes.to_shapely(), crs=self._crs) for f in self._chunks
-        ]
-        empty = geopandas.GeoDataFrame(_NO_COLUMNS, geometry=[], crs=self._crs)
-        frame = pd.concat(frames, ignore_index=True) if frames else empty
-        frame.to_parquet(self._path)
+def files_of(name: str, stem: str, *, has_crs: bool) -> list[str]:
+    """Names of all files that make up a layer in the format ``name``, the one to open first."""
+    if name != "shp":
+        return [stem + SUFFIXES[name]]
+    sidecars = (".shx", ".dbf", ".cpg", *((".prj",) if has_crs else ()))
+    return [stem + suffix for suffix in (".shp", *sidecars)]

@@ -18,8 +18,11 @@ from geounet.io.vectors import SUFFIXES
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
-_BEST_FIRST = ("parquet", "gpkg", "fgb", "geojson", "geojsonseq")
-"""Formats to read a layer from: the scene's own coordinates before degrees, the faster before the slower."""
+_BEST_FIRST = ("parquet", "gpkg", "fgb", "geojson", "geojsonseq", "geojsons", "shp")
+"""Formats to read a layer from: the scene's own coordinates before degrees, the faster before the slower.
+
+A Shapefile is the last, as it cuts the names of attributes.
+"""
 
 
 def frame_of(labels: str | Path, **options: Any) -> GeoDataFrame:
@@ -35,7 +38,7 @@ def frame_of(labels: str | Path, **options: Any) -> GeoDataFrame:
     with tempfile.TemporaryDirectory(prefix="geounet-") as folder:
         path = Path(folder) / "polygons.gpkg"
         vectorize(labels, output=path, formats=("gpkg",), **options)
-        return _read(path)
+        return _read(path, path.stem)
 
 
 @contextmanager
@@ -56,12 +59,13 @@ class Layers(Mapping[str, "GeoDataFrame"]):
         self._frames: dict[str, GeoDataFrame] = {}
         suffixes = [SUFFIXES[name] for name in _BEST_FIRST]
         for suffix in reversed(suffixes):
-            self._paths |= {p.stem: p for p in paths.values() if p.suffix == suffix}
+            for path in (p for p in paths.values() if p.suffix == suffix):
+                self._paths |= dict.fromkeys(_layers_in(path), path)
         self._paths = dict(sorted(self._paths.items()))
 
     def __getitem__(self, name: str) -> GeoDataFrame:
         if name not in self._frames:
-            self._frames[name] = _read(self._paths[name])
+            self._frames[name] = _read(self._paths[name], name)
         return self._frames[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -74,12 +78,22 @@ class Layers(Mapping[str, "GeoDataFrame"]):
         return f"Layers({', '.join(self._paths)})"
 
 
-def _read(path: Path) -> GeoDataFrame:
+def _layers_in(path: Path) -> list[str]:
+    """Names of the layers of a file; only a GeoPackage has several."""
+    if path.suffix != ".gpkg":
+        return [path.stem]
+    import pyogrio
+
+    return [name for name, kind in pyogrio.list_layers(path).tolist() if kind is not None]
+
+
+def _read(path: Path, name: str) -> GeoDataFrame:
+    """The layer ``name`` of a file."""
     import geopandas
 
     if path.suffix == ".parquet":
         return geopandas.read_parquet(path)
-    layer = {"layer": path.stem} if path.suffix == ".gpkg" else {}
+    layer = {"layer": name} if path.suffix == ".gpkg" else {}
     frame = geopandas.read_file(path, engine="pyogrio", **layer)
     parts = frame.geometry.count_geometries()
     if (parts == 1).any():  # GeoPackage calls every area a multipolygon; most are one

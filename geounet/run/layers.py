@@ -35,13 +35,14 @@ class FeatureMaker:
     """Of interest, in the scene's CRS."""
 
     def features(self, spool: Spool, vertices: Vertices | None) -> Iterator[Features]:
-        """All features in order, numbered from 1; ``vertices`` for an outline."""
+        """All features in order, numbered from 1; ``vertices`` for an outline.
+
+        A chunk may be empty, and there is one for its columns.
+        """
         names = self.raster.class_names()
         count = 0
-        for polygons, shapes in self._on_the_map(spool, vertices):
-            lonlat = self.ground.lonlat(shapes.xy)
+        for polygons, shapes, lonlat, areas, perimeters in self._on_the_map(spool, vertices):
             value = self.raster.value_of(polygons.label)
-            area, perimeter = self.ground.measures(shapes, lonlat)
             yield Features(
                 shapes=shapes,
                 lonlat=lonlat,
@@ -49,22 +50,26 @@ class FeatureMaker:
                 id=np.arange(count + 1, count + 1 + len(shapes)),
                 value=value,
                 name=np.array([names.get(v, str(v)) for v in value.tolist()], object),
-                area=self._rounded(area, 2),
-                perimeter=self._rounded(perimeter, 1),
+                area=self._rounded(areas, 2),
+                perimeter=self._rounded(perimeters, 1),
                 touches_edge=polygons.touches,
                 confidence=mean_confidence(polygons) if self.raster.has_confidence else None,
                 extra={} if self.zones is None else self.zones.columns(polygons.stats),
             )
             count += len(shapes)
 
-    def _on_the_map(self, spool: Spool, vertices: Vertices | None) -> Iterator[tuple[Polygons, Shapes]]:
-        """Polygons, and what of their shapes lies in the area of interest, in CRS coordinates."""
+    def _on_the_map(
+        self, spool: Spool, vertices: Vertices | None
+    ) -> Iterator[tuple[Polygons, Shapes, FloatArray, FloatArray, FloatArray]]:
+        """Polygons, and what of their shapes is in the area of interest: on the map, degrees, areas, perimeters."""
         for polygons in spool.chunks():
             outlines = self._drawn(polygons, vertices)
-            shapes = outlines.at(self.ground.coordinates(outlines.xy))
-            found = (polygons, shapes) if self.area is None else _cut(polygons, shapes, self.area)
-            if len(found[1]):
-                yield found
+            if self.area is None:
+                yield (polygons, *self.ground.survey(outlines))
+                continue
+            kept, shapes = _cut(polygons, outlines.at(self.ground.coordinates(outlines.xy)), self.area)
+            lonlat = self.ground.lonlat(shapes.xy)
+            yield (kept, shapes, lonlat, *self.ground.measures(shapes, lonlat))
 
     def _drawn(self, polygons: Polygons, vertices: Vertices | None) -> Shapes:
         """The shapes of polygons in pixel coordinates."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,12 +117,20 @@ def row_sides(ground: Ground) -> Callable[[IntArray], FloatArray]:
 
 
 def write_lines(
-    lines: CentreLines, ground: Ground, *, name: str, paths: Mapping[str, tuple[Path, Path]]
+    lines: CentreLines,
+    ground: Ground,
+    *,
+    name: str,
+    paths: Mapping[str, tuple[Path, Path]],
+    container: Path | None = None,
 ) -> LineTotals:
-    """Write the lines and their nodes to ``paths`` by format: the file of the lines, and that of the nodes."""
+    """Write the lines and their nodes to ``paths`` by format: the file of the lines, and that of the nodes.
+
+    ``container``: a GeoPackage in the making that takes both layers instead of files of their own.
+    """
     edges, nodes = layers_of(lines, ground, name=name)
-    dropped = write_layer(edges, {f: p[0] for f, p in paths.items()}, ground)
-    write_layer(nodes, {f: p[1] for f, p in paths.items()}, ground)
+    dropped = write_layer(edges, {f: p[0] for f, p in paths.items()}, ground, container=container)
+    write_layer(nodes, {f: p[1] for f, p in paths.items()}, ground, container=container)
     return LineTotals(
         lines=edges.geometry.size,
         nodes=nodes.geometry.size,
@@ -180,8 +188,3 @@ def line_paths(paths: Mapping[str, Path], stem: str | None = None) -> dict[str, 
         name: tuple(path.with_name(f"{stem or path.stem}_{what}{path.suffix}") for what in ("lines", "nodes"))  # type: ignore[misc]
         for name, path in paths.items()
     }
-
-
-def line_files(name: str, suffixes: Sequence[str]) -> list[str]:
-    """Names of the files of one head."""
-    return [f"{name}_{what}{suffix}" for suffix in suffixes for what in ("lines", "nodes")]

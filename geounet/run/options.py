@@ -10,7 +10,7 @@ from geounet.errors import ConfigError
 from geounet.model.engine import Augmentation, Precision
 from geounet.model.package import DEFAULT_MODEL
 
-VECTOR_FORMATS = ("geojson", "geojsonseq", "gpkg", "fgb", "parquet")
+VECTOR_FORMATS = ("geojson", "geojsonseq", "geojsons", "gpkg", "fgb", "parquet", "shp")
 
 
 @dataclass(frozen=True, kw_only=True)

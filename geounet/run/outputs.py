@@ -6,7 +6,7 @@ from pathlib import Path
 
 from geounet import __version__
 from geounet.errors import ConfigError
-from geounet.io.vectors import SUFFIXES
+from geounet.io.vectors import files_of
 from geounet.model.spec import Head
 from geounet.run.journal import STATE, Record, forget_parts, keep_parts
 from geounet.run.options import InferOptions
@@ -15,6 +15,9 @@ from geounet.run.result import Run, area_unit
 
 RASTERS, CONFIDENCES, VECTORS, DESCRIPTIONS = "rasters", "confidences", "vectors", "descriptions"
 """Stages, as the record names them."""
+
+GEOPACKAGE = "vectors.gpkg"
+"""All vector layers of a run."""
 
 DESCRIPTION_FILES = ("item.json", "preview.png", "report.html")
 
@@ -51,14 +54,15 @@ def confidence_files(plan: Plan, options: InferOptions) -> list[str]:
 
 def vector_files(plan: Plan, options: InferOptions) -> list[str]:
     """Vector files that the run leaves."""
-    suffixes = [SUFFIXES[f] for f in options.formats]
+    has_crs = plan.native_geobox.crs is not None
     files = []
     for head in plan.package.spec.heads:
-        files += [f"{head.name}{suffix}" for suffix in suffixes]
-        if head.lines:
-            files += [f"{head.name}_{what}{suffix}" for suffix in suffixes for what in ("lines", "nodes")]
+        layers = [head.name, *((f"{head.name}_lines", f"{head.name}_nodes") if head.lines else ())]
+        for form in options.formats:
+            if form != "gpkg":
+                files += [name for layer in layers for name in files_of(form, layer, has_crs=has_crs)]
         files += [cleaned_file(head)] if options.cleaned else []
-    return files
+    return [*files, GEOPACKAGE] if "gpkg" in options.formats else files
 
 
 def raster_key(plan: Plan, options: InferOptions) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +18,11 @@ from geounet.grid.geobox import GeoBox
 from geounet.heap import freed_memory_kept
 from geounet.io.aoi import read_area
 from geounet.io.atomic import scratch_folder
-from geounet.io.geojson import GeoJsonWriter
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
 from geounet.io.shapes import Features
 from geounet.io.spool import Spool
-from geounet.io.styles import polygon_style
+from geounet.io.styles import polygon_style, shown_classes, write_style_beside
 from geounet.io.vectors import SUFFIXES, check_formats, open_writers
 from geounet.model.spec import Head, LabelClass
 from geounet.run.layers import FeatureMaker
@@ -41,7 +42,7 @@ if TYPE_CHECKING:  # what not every call needs is not loaded by every one
 
 
 _FOREIGN = frozenset(
-    [".shp", ".kml", ".kmz", ".gml", ".gdb", ".dxf", ".csv", ".tab", ".mif", ".sqlite", ".svg", ".pdf", ".zip"]
+    [".kml", ".kmz", ".gml", ".gdb", ".dxf", ".csv", ".tab", ".mif", ".sqlite", ".svg", ".pdf", ".zip"]
 )
 """Suffixes of other formats: GeoJSON under such a name would be read by nobody."""
 
@@ -104,6 +105,7 @@ def vectorize(
     spur: float | None = None,
     overwrite: bool = False,
     block_rows: int | None = None,
+    container: Path | None = None,
     progress: OnRows | None = None,
 ) -> VectorResult:
     """Turn a label raster into polygons, one per 4-connected component, in the order of their first pixels.
@@ -122,7 +124,8 @@ def vectorize(
             probabilities (floats); just the mask becomes polygons.
         stats: a raster on the same grid: mean, least and greatest value under each polygon, for every band.
         cleaned: a GeoTIFF to write: the labels after ``min_area`` and ``min_hole``.
-        formats: of ``geojson``, ``geojsonseq``, ``gpkg``, ``fgb``, ``parquet``.
+        formats: of ``geojson``, ``geojsonseq`` (a feature in each line), ``geojsons`` (the same with record
+            separators, RFC 8142), ``gpkg``, ``fgb``, ``parquet``, ``shp``.
         aoi: a vector file of polygons; only what lies inside is kept, cut exactly.
         lines: also write the centre-lines of one class, and the nodes at which they end and meet, as
             ``<output>_lines`` and ``<output>_nodes``: value or name of the class; True: ``road``, else 1.
@@ -130,6 +133,7 @@ def vectorize(
         spur: metres; dead ends shorter than this are pruned. None: than the road is wide.
         overwrite: replace files that are there.
         block_rows: rows to work on at once; the result does not depend on it.
+        container: a GeoPackage in the making that takes the layer instead of a file of its own.
         progress: called with the rows done and the rows in all.
 
     Raises:
@@ -145,7 +149,7 @@ def vectorize(
         raster_path = _cleaned_path(cleaned, paths.values(), overwrite=overwrite)
         _keep_inputs([*paths.values(), *([] if raster_path is None else [raster_path])], inputs)
         name = next(iter(paths.values())).stem if head is None else head.name
-        style = None if head is None else polygon_style(head)
+        own = head
         if cut is not None:
             scratch = stack.enter_context(scratch_folder(next(iter(paths.values()))))
             labels, confidence, head = _cut_mask(labels, confidence, head, cut, scratch)
@@ -174,26 +178,30 @@ def vectorize(
         maker = FeatureMaker(raster=raster, ground=ground, outline=outline, zones=zones, area=area)
         folder = next(iter(paths.values())).parent
         spool = stack.enter_context(Spool(folder))
+        totals = _Totals()
+        qml = partial(_style, raster, own, totals.area)
         with ExitStack() as writing:
             rows = None if raster_path is None else _cleaned_rows(raster_path, raster, writing)
             file = _vertex_file(folder, raster, stack) if outline else None
             vertices = _swept(sweep, spool, rows, file, line_maker)
-            writers = writing.enter_context(open_writers(paths, layer=name, ground=ground, style=style))
-            totals = _Totals()
-            for features in maker.features(spool, vertices):
+            opened = open_writers(paths, layer=name, ground=ground, style=qml, container=container)
+            writers = writing.enter_context(opened)
+            for features in _ahead(maker.features(spool, vertices)):
                 totals.add(features)
                 for writer in writers.values():
                     writer.write(features)
+        if (style := qml()) is not None:
+            write_style_beside(paths.values(), style)
         done = None
         if line_maker is not None:
-            done = write_lines(line_maker.finish(area), ground, name=name, paths=wanted)
+            done = write_lines(line_maker.finish(area), ground, name=name, paths=wanted, container=container)
     return VectorResult(
         paths=tuple(paths.values()),
         feature_count=totals.features,
         area_by_class=dict(sorted(totals.area.items())),
         class_names=names,
         area_unit=area_unit(ground.geobox),
-        warnings=(*_ground_warnings(ground), *_loss_warnings(writers), *_lost_lines(done)),
+        warnings=(*_ground_warnings(ground), *_format_warnings(writers), *_lost_lines(done)),
         cleaned=raster_path,
         line_paths=tuple(path for pair in wanted.values() for path in pair),
         line_count=0 if done is None else done.lines,
@@ -212,6 +220,28 @@ def _lost_lines(done: LineTotals | None) -> list[str]:
     if done is None or not done.dropped:
         return []
     return [f"{done.dropped} centre-lines reach beyond what the CRS can show of the globe; left out"]
+
+
+def _style(raster: LabelRaster, head: Head | None, found: Iterable[int]) -> str | None:
+    """QML of a head's classes, else of the pixel values that were ``found`` and have a colour in the raster."""
+    if head is not None:
+        return polygon_style(shown_classes(head))
+    names, colours = raster.class_names(), raster.class_colours()
+    classes = [
+        LabelClass(value=value, name=names.get(value) or str(value), color=colours[value])
+        for value in sorted(found)
+        if value in colours
+    ]
+    return polygon_style(classes) if classes else None
+
+
+def _ahead(chunks: Iterator[Features]) -> Iterator[Features]:
+    """The same chunks, the next one being made while this one is written."""
+    with ThreadPoolExecutor(1, thread_name_prefix="geounet-features") as maker:
+        waiting = maker.submit(next, chunks, None)
+        while (features := waiting.result()) is not None:
+            waiting = maker.submit(next, chunks, None)
+            yield features
 
 
 def _check_options(sizes: Mapping[str, float], block_rows: int | None) -> None:
@@ -383,14 +413,6 @@ def _ground_warnings(ground: Ground) -> list[str]:
     return []
 
 
-def _loss_warnings(writers: Mapping[str, object]) -> list[str]:
-    out = []
-    for writer in writers.values():
-        if isinstance(writer, GeoJsonWriter):
-            if writer.dropped:
-                out.append(f"{writer.dropped} polygons reach beyond what the CRS can show of the globe; left out")
-            if writer.collapsed:
-                out.append(
-                    f"{writer.collapsed} polygons are smaller than the seventh decimal of a degree; left out"
-                )
-    return out
+def _format_warnings(writers: Mapping[str, object]) -> list[str]:
+    """What the formats could not hold."""
+    return [line for writer in writers.values() for line in getattr(writer, "warnings", [])]

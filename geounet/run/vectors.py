@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
+from geounet.io.atomic import publish
 from geounet.io.vectors import SUFFIXES
 from geounet.run.context import RunContext
-from geounet.run.outputs import VECTORS, cleaned_file, label_file, vector_files, vector_key
+from geounet.run.outputs import GEOPACKAGE, VECTORS, cleaned_file, label_file, vector_files, vector_key
 from geounet.run.stitch import confidence_source
 from geounet.run.vectorize import vectorize
 
@@ -23,43 +26,52 @@ def vectorize_labels(context: RunContext) -> None:
     warnings: list[str] = []
     heads = plan.package.spec.heads
     context.progress.start("vectors", total=len(heads) * plan.native_geobox.height, unit="rows")
-    for number, head in enumerate(heads):
-        done = 0
+    with _geopackage(context) as container:
+        for number, head in enumerate(heads):
+            done = 0
 
-        def on_rows(rows: int, _total: int) -> None:
-            nonlocal done
-            context.progress.advance(rows - done)
-            done = rows
+            def on_rows(rows: int, _total: int) -> None:
+                nonlocal done
+                context.progress.advance(rows - done)
+                done = rows
 
-        result = vectorize(
-            plan.output / label_file(head),
-            output=plan.output / f"{head.name}{SUFFIXES[options.formats[0]]}",
-            head=head,
-            confidence=confidence_source(context, number, head),
-            min_area=options.min_area,
-            min_hole=options.min_hole,
-            simplify=options.simplify,
-            smooth=options.smooth,
-            stats=options.stats,
-            cleaned=plan.output / cleaned_file(head) if options.cleaned else None,
-            formats=options.formats,
-            aoi=options.aoi,
-            lines=1 if head.lines else False,
-            bridge=options.bridge,
-            spur=options.spur,
-            overwrite=True,  # what must not be overwritten was refused before the run began
-            progress=on_rows,
-        )
-        features[head.name] = result.feature_count
-        areas[head.name] = {
-            head.classes[value].name: round(area, 3) for value, area in result.area_by_class.items()
-        }
-        if head.lines:
-            features |= {f"{head.name}_lines": result.line_count, f"{head.name}_nodes": result.node_count}
-            lengths[f"{head.name}_lines"] = result.length
-        warnings += [w for w in result.warnings if w not in warnings]
+            result = vectorize(
+                plan.output / label_file(head),
+                output=plan.output / f"{head.name}{SUFFIXES[options.formats[0]]}",
+                head=head,
+                confidence=confidence_source(context, number, head),
+                min_area=options.min_area,
+                min_hole=options.min_hole,
+                simplify=options.simplify,
+                smooth=options.smooth,
+                stats=options.stats,
+                cleaned=plan.output / cleaned_file(head) if options.cleaned else None,
+                formats=options.formats,
+                aoi=options.aoi,
+                lines=1 if head.lines else False,
+                bridge=options.bridge,
+                spur=options.spur,
+                overwrite=True,  # what must not be overwritten was refused before the run began
+                container=container,
+                progress=on_rows,
+            )
+            features[head.name] = result.feature_count
+            areas[head.name] = {
+                head.classes[value].name: round(area, 3) for value, area in result.area_by_class.items()
+            }
+            if head.lines:
+                features |= {f"{head.name}_lines": result.line_count, f"{head.name}_nodes": result.node_count}
+                lengths[f"{head.name}_lines"] = result.length
+            warnings += [w for w in result.warnings if w not in warnings]
     for warning in warnings:
         context.progress.warn(warning)
     facts: dict[str, Any] = {"features": features, "area_by_class": areas, "length": lengths, "warnings": warnings}
     record.finish(VECTORS, key, plan.output, vector_files(plan, options), facts)
     context.progress.finish()
+
+
+def _geopackage(context: RunContext) -> AbstractContextManager[Path | None]:
+    """The one GeoPackage of a run, in the making, where it is wanted."""
+    if "gpkg" not in context.options.formats:
+        return nullcontext()
+    return publish(context.plan.output / GEOPACKAGE)

@@ -48,7 +48,8 @@ def _chord(lon0: float, lat0: float, lon1: float, lat1: float, a: float, e2: flo
 
 
 @njit(cache=True, nogil=True)
-def _edge(lon0: float, lat0: float, lon1: float, lat1: float, a: float, e2: float, wrap: bool) -> float:
+def edge_length(lon0: float, lat0: float, lon1: float, lat1: float, a: float, e2: float, wrap: bool) -> float:
+    """Length of an edge on the ellipsoid of semi-major axis ``a``; places in radians, ``wrap`` as below."""
     lon_step, lat_step = lon1 - lon0, lat1 - lat0
     if wrap:
         if max(abs(lat0), abs(lat1)) > _POLAR:
@@ -87,5 +88,5 @@ def ellipsoidal_lengths(
                 if not (math.isfinite(lon[i]) and math.isfinite(lat[i])):
                     out[p] = np.nan
                     continue
-                out[p] += _edge(lon[i], lat[i], lon[j], lat[j], semi_major, e2, wrap)
+                out[p] += edge_length(lon[i], lat[i], lon[j], lat[j], semi_major, e2, wrap)
     return out

@@ -17,14 +17,14 @@ README = markdown_blocks.ROOT / "README.md"
 
 @pytest.fixture
 def run(reader):
-    formats = ["geojson", "geojsonseq", "gpkg", "fgb"]
+    formats = ["geojson", "geojsonseq", "geojsons", "gpkg", "fgb", "shp"]
     return geounet.infer("scene.tif", output="maps", confidence=True, formats=formats, gsd=1.0, cleaned=True)
 
 
 def test_files_attributes_and_tags(run):
     page, readme = PAGE.read_text(encoding="utf-8"), README.read_text(encoding="utf-8")
     left = {p.name for p in run.output.iterdir() if p.is_file()}
-    named = set(re.findall(r"`((?:landuse|item|preview|report)[\w.]+)`", page))
+    named = set(re.findall(r"`((?:landuse|vectors|item|preview|report)\.[\w.]+|landuse_\w+\.tif)`", page))
     assert named - {"landuse.parquet"} == {name for name in left if not name.startswith("road")}
     assert {n.replace("landuse", "road") for n in left if n.startswith("landuse")} <= left
     shown = set(re.findall(r"^\| `.*$", readme, flags=re.MULTILINE))

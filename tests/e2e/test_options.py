@@ -149,14 +149,14 @@ def test_aoi_limits_rasters_to_the_pixel_and_vectors_exactly(run_with, world, tm
     near = geometry_mask([shape.buffer(0.75)], labels.shape, transform, invert=True)
     assert (labels[deep] == read(world.plain)[deep]).all()
     assert (labels[~near] == 255).all()
-    pieces = shapely.union_all([f.geometry for f in features(out / "landuse.gpkg").itertuples()])
+    pieces = shapely.union_all([f.geometry for f in features(out / "vectors.gpkg", "landuse").itertuples()])
     assert pieces.symmetric_difference(shape).area < 1e-3 * shape.area
 
 
-def features(path):
+def features(path, layer=None):
     import pyogrio
 
-    return pyogrio.read_dataframe(path)
+    return pyogrio.read_dataframe(path, layer=layer)
 
 
 def test_min_area_absorbs(run_with, world):
@@ -170,7 +170,7 @@ def test_min_area_absorbs(run_with, world):
 
 
 def test_simplify_takes_corners_away_and_leaves_no_gap(run_with, world):
-    found = features(run_with("--simplify", "1", "--format", "gpkg") / "landuse.gpkg")
+    found = features(run_with("--simplify", "1", "--format", "gpkg") / "vectors.gpkg", "landuse")
     plain = features(world.plain / "landuse.geojson")
     assert (
         shapely.get_num_coordinates(found.geometry.values).sum()
@@ -197,7 +197,7 @@ def test_threshold_cuts_masks_anew_whatever_the_blocks(threshold, block, run_wit
     assert ((found == 1) == expected).all()
     assert 0 < (found == 1).sum() != (yes == 1).sum()
     assert (new == np.where(found == 1, p * 250, 250 - p * 250).round()).all()
-    roads = features(out / "road.gpkg")
+    roads = features(out / "vectors.gpkg", "road")
     with rasterio.open(out / "road.tif") as dataset:
         burnt = geometry_mask(roads.geometry, dataset.shape, dataset.transform, invert=True)
         assert dataset.tags()["GEOUNET_THRESHOLD"] == threshold
@@ -213,7 +213,7 @@ def test_cleaned_holes_and_statistics(run_with, world):
     assert (read(out) == read(world.plain)).all(), "the raster keeps every pixel"
     cleaned = read(out, "landuse_cleaned.tif")
     assert 0 < (cleaned != read(out)).mean() < 0.5
-    found = features(out / "landuse.gpkg")
+    found = features(out / "vectors.gpkg", "landuse")
     assert {"perimeter_m", "touches_edge", "confidence_mean"} < set(found.columns)
     statistics = [c for c in found.columns if c.endswith(("_mean", "_min", "_max")) and c != "confidence_mean"]
     assert len(statistics) == 9
@@ -230,9 +230,15 @@ def test_layers_of_a_run(world, tmp_path):
 
 
 def test_formats(run_with):
-    out = run_with("--format", "geojson,gpkg,fgb,geojsonseq")
-    counts = {s: len(features(out / f"landuse{s}")) for s in (".geojson", ".gpkg", ".fgb", ".geojsonl")}
+    out = run_with("--format", "geojson,gpkg,fgb,geojsonseq,geojsons,shp")
+    suffixes = (".geojson", ".fgb", ".geojsonl", ".geojsons", ".shp")
+    counts = {s: len(features(out / f"landuse{s}")) for s in suffixes}
+    counts["gpkg"] = len(features(out / "vectors.gpkg", "landuse"))
     assert len(set(counts.values())) == 1
+    styles = features(out / "vectors.gpkg", "layer_styles")
+    assert sorted(styles.f_table_name) == ["landuse", "road"]
+    assert len(features(out / "vectors.gpkg", "road")) == len(features(out / "road.geojson"))
+    assert {p.name for p in out.glob("*.gpkg")} == {"vectors.gpkg"}
     assert next(iter(counts.values())) > 10
     assert not list(out.glob("*.parquet"))
 
@@ -319,7 +325,7 @@ def test_onnx_file_as_model(run_with, world):
         (("--threshold", "0.3:0.5"), ("--threshold 0.3:0.5", "weaker")),
         (("--threshold", "high"), ("'high'", "0.5:0.3")),
         (("--stats", "nowhere.tif"), ("nowhere.tif",)),
-        (("--format", "shp"), ("shp", "geojson, geojsonseq, gpkg, fgb, parquet")),
+        (("--format", "kml"), ("kml", "geojson, geojsonseq, geojsons, gpkg, fgb, parquet, shp")),
         (("--format", "geojson,"), ("names separated by commas",)),
         (("--modle", "x"), ("--modle", "--model", "infer --help")),
     ],

@@ -191,7 +191,7 @@ def test_numbers_are_those_of_python(value: int) -> None:
     from geounet.io.geojson_text import _number
 
     out = np.zeros(40, np.uint8)
-    end = _number(out, 0, np.int64(value), 7)
+    end = _number(out, 0, np.int64(value))
     text = out[:end].tobytes().decode()
     assert float(text) == value / 1e7
     assert not text.endswith(".")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from geounet.io.styles import polygon_style, raster_style, write_style
+from geounet.io.styles import polygon_style, raster_style, shown_classes, write_style
 from geounet.model.spec import Head, LabelClass
 
 ROAD = Head(
@@ -25,7 +25,7 @@ def test_raster_style_names_and_colours_every_class_and_hides_a_masks_zero():
 
 
 def test_polygon_style_has_one_symbol_per_class_that_becomes_polygons():
-    renderer = ElementTree.fromstring(polygon_style(ROAD)).find("./renderer-v2")
+    renderer = ElementTree.fromstring(polygon_style(shown_classes(ROAD))).find("./renderer-v2")
     assert renderer.get("attr") == "class"
     assert [(c.get("value"), c.get("symbol"), c.get("label")) for c in renderer.iter("category")] == [
         ("1", "1", 'r<o>&"d')

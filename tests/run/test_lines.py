@@ -19,6 +19,7 @@ from rasterio.features import rasterize
 
 import geounet
 from geounet.errors import ConfigError, SceneError
+from geounet.run.frames import Layers
 from geounet.run.vectorize import vectorize
 
 UTM = Affine(0.5, 0, 500000, 0, -0.5, 5500000)
@@ -92,6 +93,22 @@ def test_the_graph_can_be_routed_on(tmp_path: Path) -> None:
         geounet.road_graph(tmp_path / "road.tif")
 
 
+def test_one_geopackage_of_all_layers(tmp_path: Path) -> None:
+    path, target = raster(tmp_path / "road.tif", town()), tmp_path / "vectors.gpkg"
+    own = vectorize(path, lines=True, formats=["gpkg"])
+    result = vectorize(path, output=tmp_path / "other.gpkg", lines=True, formats=["gpkg"], container=target)
+    assert not (tmp_path / "other.gpkg").exists()
+    assert not (tmp_path / "other_lines.gpkg").exists()
+    layers = Layers({target.name: target})
+    assert list(layers) == ["other", "other_lines", "other_nodes"]
+    assert len(layers["other_lines"]) == result.line_count == own.line_count
+    graphs = [geounet.road_graph(p) for p in (target, own.line_paths[0])]
+    assert [g.number_of_edges() for g in graphs] == [own.line_count] * 2
+    vectorize(path, output=tmp_path / "third.gpkg", lines=True, formats=["gpkg"], container=target)
+    with pytest.raises(SceneError, match="several layers"):
+        geounet.road_graph(target)
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"bridge": 6.0}, {"spur": 3.0}, {"simplify": 2.0}, {"min_area": 10.0, "bridge": 4.0}]
 )
@@ -142,12 +159,12 @@ def test_a_road_over_the_antimeridian_is_cut(tmp_path: Path) -> None:
 def test_no_crs_no_roads_and_a_class_by_name(tmp_path: Path) -> None:
     result = vectorize(raster(tmp_path / "a.tif", town(), crs=None), lines=True)
     assert result.length > 900
-    formats = ["geojson", "geojsonseq", "gpkg", "fgb", "parquet"]
+    formats = ["geojson", "geojsonseq", "geojsons", "gpkg", "fgb", "parquet", "shp"]
     empty = raster(tmp_path / "b.tif", np.zeros(SHAPE, np.uint8))
     result = vectorize(empty, lines=True, formats=formats)
     assert (result.line_count, result.node_count, result.length) == (0, 0, 0.0)
     for path in result.line_paths:
-        if path.suffix != ".geojsonl":
+        if not path.suffix.startswith(".geojson") or path.suffix == ".geojson":
             frame = geopandas.read_parquet(path) if path.suffix == ".parquet" else geopandas.read_file(path)
             assert len(frame) == 0
     path = raster(tmp_path / "c.tif", town() * np.uint8(4))

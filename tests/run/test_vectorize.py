@@ -403,7 +403,7 @@ def test_parquet_holds_the_features_of_flatgeobuf(tmp_path: Path) -> None:
     result = vectorize(path, output=tmp_path / "a", formats=["parquet", "fgb"])
     parquet, fgb = geopandas.read_parquet(result.paths[0]), geopandas.read_file(result.paths[1])
     assert len(parquet) == len(fgb) == result.feature_count > 1
-    fgb = fgb.explode().sort_values("id").reset_index(drop=True)  # FlatGeobuf orders by its index
+    fgb = fgb.sort_values("id").reset_index(drop=True)  # FlatGeobuf orders by its index
     assert parquet.crs == fgb.crs
     assert parquet.geometry.geom_equals_exact(fgb.geometry, 0).all()
     assert (parquet["class"] == fgb["class"]).all()
@@ -436,11 +436,14 @@ def test_a_suffix_that_contradicts_the_only_format_is_refused(tmp_path: Path) ->
     labels = raster(tmp_path / "labels.tif", patches())
     with pytest.raises(ConfigError, match="the format is geojson: give --format gpkg"):
         vectorize(labels, output=tmp_path / "out.gpkg")
+    with pytest.raises(ConfigError, match="the format is geojson: give --format shp"):
+        vectorize(labels, output=tmp_path / "out.shp")
+    assert vectorize(labels, output=tmp_path / "out.shp", formats=("shp",)).paths[0].exists()
     assert vectorize(labels, output=tmp_path / "out.GPKG", formats=("gpkg",)).paths[0].exists()
     assert vectorize(labels, output=tmp_path / "out.anything").paths == (tmp_path / "out.anything",)
 
 
-@pytest.mark.parametrize("name", ["out.shp", "out.KML", "out.csv"])
+@pytest.mark.parametrize("name", ["out.dxf", "out.KML", "out.csv"])
 def test_geojson_is_not_written_under_the_name_of_another_format(name: str, tmp_path: Path) -> None:
     labels = raster(tmp_path / "labels.tif", patches())
     with pytest.raises(ConfigError, match=r"which geounet does not write; expected \.geojson"):

@@ -1,0 +1,146 @@
+"""Longitudes and latitudes of pixel corners, areas and lengths of outlines, by polynomials, compiled.
+
+A map projection is so smooth that a cubic over some kilometres is it, to far less than what a file can hold; a
+polynomial costs a tenth of the projection. `geounet.io.patches` makes the polynomials and proves each of them.
+"""
+
+# ruff: noqa: PLR0917 - compiled functions are called with positions
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from geounet.vector.length import edge_length
+
+LON, LAT, Q = 0, 16, 32
+"""Where the three bicubics begin among the 48 numbers of a patch: degrees, degrees, and q of the latitude."""
+
+
+@njit(cache=True, nogil=True)
+def _place(x: Any, y: Any, scale: float, rows: int, cols: int) -> Any:
+    """Where the numbers of the patch of a pixel corner begin, and the corner's place −1..1 in it."""
+    col, row = np.int64(x * scale), np.int64(y * scale)
+    col, row = min(col, np.int64(cols - 1)), min(row, np.int64(rows - 1))
+    return 48 * (row * cols + col), 2.0 * (x * scale - col) - 1.0, 2.0 * (y * scale - row) - 1.0
+
+
+@njit(cache=True, nogil=True)
+def _value(c: Any, k: int, u: float, v: float) -> float:
+    """The bicubic ``c[k + 4i + j] u^i v^j`` by Horner's rule."""
+    w = ((c[k + 15] * v + c[k + 14]) * v + c[k + 13]) * v + c[k + 12]
+    w = w * u + (((c[k + 11] * v + c[k + 10]) * v + c[k + 9]) * v + c[k + 8])
+    w = w * u + (((c[k + 7] * v + c[k + 6]) * v + c[k + 5]) * v + c[k + 4])
+    return float(w * u + (((c[k + 3] * v + c[k + 2]) * v + c[k + 1]) * v + c[k]))
+
+
+@njit(cache=True, nogil=True)
+def _step(lon0: float, lat0: float, lon1: float, lat1: float, e2: float) -> float:
+    """Length of a short edge between places in degrees, on an ellipsoid of radius 1."""
+    f = math.pi / 180.0
+    return float(edge_length(lon0 * f, lat0 * f, lon1 * f, lat1 * f, 1.0, e2, True))
+
+
+@njit(cache=True, nogil=True)
+def _long_edge(
+    x: float,
+    y: float,
+    dx: float,
+    dy: float,
+    n: int,
+    c: Any,
+    scale: float,
+    rows: int,
+    cols: int,
+    base: float,
+    e2: float,
+) -> Any:
+    """∫ (q − ``base``) dλ along an edge in ``n`` pieces, and its length."""
+    k, u, v = _place(x, y, scale, rows, cols)
+    lon, lat, q = _value(c, k + LON, u, v), _value(c, k + LAT, u, v), _value(c, k + Q, u, v)
+    total, length = 0.0, 0.0
+    for s in range(1, n + 1):
+        k, u, v = _place(x + dx * s / n, y + dy * s / n, scale, rows, cols)
+        next_lon, next_lat = _value(c, k + LON, u, v), _value(c, k + LAT, u, v)
+        next_q = _value(c, k + Q, u, v)
+        total += (next_lon - lon) * (0.5 * (q + next_q) - base)
+        length += _step(lon, lat, next_lon, next_lat, e2)
+        lon, lat, q = next_lon, next_lat, next_q
+    return total, length
+
+
+@njit(cache=True, nogil=True)
+def _ring(
+    corners: Any,
+    a: int,
+    b: int,
+    c: Any,
+    rows: int,
+    cols: int,
+    scale: float,
+    longest: float,
+    e2: float,
+    lonlat: Any,
+    q: Any,
+) -> Any:
+    """∫ q dλ around the ring of the corners ``a`` to ``b``, and its length."""
+    total, length, base = 0.0, 0.0, q[a]
+    j = b - 1
+    for i in range(a, b):
+        x, y = corners[j, 0], corners[j, 1]
+        dx, dy = corners[i, 0] - x, corners[i, 1] - y
+        size = max(abs(dx), abs(dy))
+        if size > longest:
+            pieces = np.int64(math.ceil(size / longest))
+            area, step = _long_edge(x, y, dx, dy, pieces, c, scale, rows, cols, base, e2)
+            total += area
+            length += step
+        else:  # so short that the mean of both ends is as good as Simpson's rule
+            total += (lonlat[i, 0] - lonlat[j, 0]) * (0.5 * (q[j] + q[i]) - base)
+            length += _step(lonlat[j, 0], lonlat[j, 1], lonlat[i, 0], lonlat[i, 1], e2)
+        j = i
+    return total, length
+
+
+@njit(cache=True, nogil=True)
+def measure(
+    corners: Any,
+    ring_starts: Any,
+    polygon_starts: Any,
+    shape_starts: Any,
+    c: Any,
+    rows: int,
+    cols: int,
+    scale: float,
+    longest: float,
+    e2: float,
+    lonlat: Any,
+) -> tuple[Any, Any, Any]:
+    """Areas and lengths ``(n,)`` of shapes, and ``(n,)`` whether all corners are known.
+
+    Areas in the unit ``∫ q dλ`` with λ in degrees, lengths in semi-major axes; ``e2`` is the square of the
+    eccentricity. ``corners`` ``(corners, 2)`` as (column, row) inside the raster; ``c`` 48 coefficients for each
+    of ``rows`` × ``cols`` squares of ``1 / scale`` pixels, NaN where a patch is not good; edges longer than
+    ``longest`` pixels are followed in pieces. ``lonlat`` ``(corners, 2)`` is filled: degrees, NaN where unknown.
+    """
+    n = shape_starts.size - 1
+    q = np.empty(corners.shape[0])
+    for i in range(corners.shape[0]):
+        k, u, v = _place(corners[i, 0], corners[i, 1], scale, rows, cols)
+        lonlat[i, 0] = _value(c, k + LON, u, v)
+        lonlat[i, 1] = _value(c, k + LAT, u, v)
+        q[i] = _value(c, k + Q, u, v)
+    areas, lengths = np.zeros(n), np.zeros(n)
+    known = np.ones(n, np.bool_)
+    for f in range(n):
+        for p in range(shape_starts[f], shape_starts[f + 1]):
+            for r in range(polygon_starts[p], polygon_starts[p + 1]):
+                a, b = ring_starts[r], ring_starts[r + 1]
+                total, length = _ring(corners, a, b, c, rows, cols, scale, longest, e2, lonlat, q)
+                areas[f] += abs(total) if r == polygon_starts[p] else -abs(total)
+                lengths[f] += length
+        known[f] = not math.isnan(areas[f])
+    return areas, lengths, known

@@ -1,0 +1,74 @@
+"""``geounet vectorize`` against rasterio's shapes, shapely and GDAL's writers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.benchmarks import labels
+from tests.benchmarks.processes import ROOT, Finished, child, geounet, in_turn, median, run
+from tests.benchmarks.settings import Settings
+from tests.benchmarks.table import Result, Table
+
+_REAL = ROOT.parent / "shared" / "data" / "scenes" / "labels_sentinel2_10980.tif"
+_TARGETS = {"geojson": 6.0, "fgb": 8.0}
+_NAMES = {"geojson": "GeoJSON", "fgb": "FlatGeobuf"}
+_LARGE = 32000
+
+
+def measure(settings: Settings) -> Table:
+    """Whole processes in turn, for every raster and format."""
+    rasters = {f"{kind} {labels.SIZE}²": labels.raster(kind) for kind in ("smooth", "noisy")}
+    if _REAL.exists():
+        rasters["Sentinel-2 labels 10980²"] = _REAL
+    folder = settings.outputs / "vectorize"
+    folder.mkdir(parents=True, exist_ok=True)
+    run(_ours(labels.raster("smooth", 512), folder / "warm.geojson"))  # compiles what is not in numba's cache
+    run(_ours(labels.raster("smooth", 512), folder / "warm.fgb"))
+    results: list[Result] = []
+    peaks: dict[str, int] = {}
+    for name, path in rasters.items():
+        for form, target in _TARGETS.items():
+            ours, theirs = folder / f"ours.{form}", folder / f"theirs.{form}"
+            commands = {"ours": _ours(path, ours), "theirs": child("polygonize", labels=path, output=theirs)}
+            sides = in_turn(
+                {side: lambda command=command: run(command) for side, command in commands.items()},
+                repeats=settings.repeats,
+            )
+            peaks[name] = max([peaks.get(name, 0), *(r.peak for r in sides["ours"])])
+            results += _results(f"{name} to {_NAMES[form]}", target, sides["ours"], sides["theirs"])
+    if settings.large:
+        results.append(_large(folder, peaks[f"smooth {labels.SIZE}²"]))
+    return Table(
+        title="vectorize: labels to polygons in files",
+        about=(
+            "`geounet vectorize` as a whole process, against a script that does the same by `rasterio.features."
+            "shapes`, shapely's `shape` and GDAL's writers through geopandas (GeoJSON as RFC 7946), as a whole "
+            f"process too; medians of {settings.repeats} rounds in turn. Ratios are how many times as long theirs "
+            "takes; memory is the largest resident set, ours ÷ theirs."
+        ),
+        results=tuple(results),
+    )
+
+
+def _ours(path: Path, output: Path) -> list[str]:
+    return geounet("vectorize", path, "-o", output, "--overwrite", "--quiet")
+
+
+def _results(what: str, target: float, ours: list[Finished], theirs: list[Finished]) -> list[Result]:
+    wall, cpu, peak = (
+        tuple(median(getattr(r, name) for r in side) for side in (ours, theirs)) for name in ("wall", "cpu", "peak")
+    )
+    note = f"{wall[0]:.2f} s and {wall[1]:.2f} s; CPU time {cpu[0]:.2f} s and {cpu[1]:.2f} s"
+    mib = f"{peak[0] / 2**20:.0f} MiB and {peak[1] / 2**20:.0f} MiB"
+    ratio = Result(what=what, value=wall[1] / wall[0], unit="x", target=target, higher_is_better=True, note=note)
+    by_cpu = Result(what=f"{what}, CPU time", value=cpu[1] / cpu[0], unit="x")
+    return [ratio, by_cpu, Result(what=f"{what}, memory", value=peak[0] / peak[1], unit="x", target=0.5, note=mib)]
+
+
+def _large(folder: Path, peak: int) -> Result:
+    """Sixteen times the pixels of the same texture."""
+    finished = run(_ours(labels.raster("smooth", _LARGE), folder / "large.geojson"))
+    note = f"{finished.wall:.1f} s, {finished.peak / 2**20:.0f} MiB"
+    return Result(
+        what=f"memory, {_LARGE}² ÷ {labels.SIZE}²", value=finished.peak / peak, unit="x", target=1.5, note=note
+    )
