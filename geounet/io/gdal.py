@@ -20,7 +20,7 @@ from geounet.io.access import EXPECTED, Source, one_line, sniff_driver
 from geounet.io.libtiff import silent_libtiff
 from geounet.io.remote import REMOTE_OPTIONS
 
-CACHE_BYTES = 256 * 2**20
+CACHE_BYTES = 64 * 2**20
 """GDAL's block cache. A row of 512-blocks of a 100,000 px wide RGB scene is 154 MB, so rows are decoded once."""
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError)

@@ -27,6 +27,7 @@ _TAG = re.compile(r"^CLASS_(-?\d+)$")
 _COLOUR = re.compile(r"\s+(#[0-9a-fA-F]{6})$")
 _MAX_SIDECAR = 2**20
 _STRIP_PIXELS = 2**21
+_MOST_STRIP_PIXELS = 2**23
 _BAND = 512
 """Rows."""
 
@@ -102,9 +103,12 @@ class LabelRaster:
 
     @property
     def strip_rows(self) -> int:
-        """Rows to read at once: whole compressed blocks, about two million pixels."""
-        block = self._raster.block_shape[0]
-        return max(1, round(_STRIP_PIXELS / self.geobox.width / block)) * block
+        """Rows to read at once: whole compressed blocks, about two million pixels; fewer rows where the raster is
+        so wide that one row of blocks is more than eight million: GDAL's cache holds what of them comes next."""
+        block, width = self._raster.block_shape[0], self.geobox.width
+        if block * width > _MOST_STRIP_PIXELS:
+            return max(1, _MOST_STRIP_PIXELS // width)
+        return max(1, round(_STRIP_PIXELS / width / block)) * block
 
     def lut(self, *, whole: bool = False) -> NDArray[np.int32] | None:
         """int32[256] from pixel value to label for uint8 rasters; None for others.

@@ -24,6 +24,7 @@ from geounet.model.spec import NODATA
 
 ANY_TRANSFORM = (2.0, 0.0, 0.0, 0.0, -2.0, 0.0)  # of files whose place on earth nobody asks
 _STRIP = 512  # rows that one thread reads and halves at a time
+_COLUMNS = 4096  # of them at a time
 _OPTIONS = {
     "GDAL_PAM_ENABLED": "NO",  # the .aux.xml is ours
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no part has a sidecar
@@ -67,17 +68,25 @@ def _halved_strips(
 ) -> Iterator[tuple[int, list[Labels]]]:
     """The first row of every strip, and the strip halved 1..depth times; from the top down."""
 
+    columns = max(_COLUMNS, 2**depth)  # a power of two as well: no stretch needs its neighbour either
+
     def work(top: int) -> list[Labels]:
+        stretches = []
         with gdal(), rasterio.open(base) as dataset:  # a dataset per thread
-            window = RioWindow(0, top, shape[1], min(rows, shape[0] - top))
-            pixels = dataset.read(1, window=window)
-        levels = []
-        for _ in range(depth):
-            pixels = halve(pixels)
-            levels.append(pixels)
-        return levels
+            for left in range(0, shape[1], columns):
+                window = RioWindow(left, top, min(columns, shape[1] - left), min(rows, shape[0] - top))
+                stretches.append(_halved(dataset.read(1, window=window), halve, depth))
+        return [np.concatenate(level, axis=1) for level in zip(*stretches, strict=True)]
 
     yield from _in_order(work, range(0, shape[0], rows), threads)
+
+
+def _halved(pixels: Labels, halve: Halve, depth: int) -> list[Labels]:
+    levels = []
+    for _ in range(depth):
+        pixels = halve(pixels)
+        levels.append(pixels)
+    return levels
 
 
 def _in_order(
