@@ -338,7 +338,7 @@ def test_vectorize(geounet, world, tmp_path):
     assert done["features"] > 0
     geounet("vectorize", world.scene).refused("3 bands")
     geounet("vectorize", tmp_path / "nowhere.tif").refused("nowhere.tif")
-    geounet("vectorize", labels, "--format", "shp").refused("shp")
+    geounet("vectorize", labels, "--format", "kml").refused("kml")
 
 
 def test_vectorize_of_a_finished_raster_is_what_infer_left(geounet, world, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geounet.io.columns import binary_properties, json_properties
@@ -30,6 +30,7 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
+@settings(deadline=None)  # the first one may compile
 @given(
     st.lists(
         st.tuples(st.integers(-(2**62), 2**62), numbers, st.booleans(), st.one_of(st.none(), st.text())), min_size=1
