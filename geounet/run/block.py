@@ -28,6 +28,8 @@ from geounet.run.work import Receipt, Work
 
 OnTiles = Callable[[int], None]
 
+_PATIENCE = 5.0  # seconds
+
 
 @dataclass
 class _Carry:
@@ -67,12 +69,23 @@ class _Turns:
     def __init__(self) -> None:
         self._computing = threading.Lock()
         self._finishing = threading.Lock()
+        self._begun: set[int] = set()
+        self._begins = threading.Condition()
 
     @contextmanager
-    def mine(self) -> Iterator[Callable[[], None]]:
-        """A turn to compute. The function that it gives hands the turn on and goes over to finishing."""
+    def mine(self, index: int | None = None, *, after: int | None = None) -> Iterator[Callable[[], None]]:
+        """A turn to compute. The function that it gives hands the turn on and goes over to finishing.
+
+        A block waits for the one ``after`` which it was sent, whose canvas it can take over; not for long, as that
+        one may have gone to another worker.
+        """
+        with self._begins:
+            self._begins.wait_for(lambda: after is None or after in self._begun, timeout=_PATIENCE)
         held = self._computing
         held.acquire()
+        with self._begins:
+            self._begun |= set() if index is None else {index}
+            self._begins.notify_all()
 
         def finishing() -> None:
             nonlocal held
@@ -116,12 +129,12 @@ class BlockRunner:
         self.stop = threading.Event()
         """Set to make the running block give up at its next tile."""
 
-    def run(self, index: int, on_tiles: OnTiles = lambda _count: None) -> Receipt:
-        """Compute one block and write its part.
+    def run(self, index: int, on_tiles: OnTiles = lambda _count: None, *, after: int | None = None) -> Receipt:
+        """Compute one block and write its part; where ``after`` is on its way here too, it goes first.
 
         Raises Interrupted when ``stop`` was set meanwhile, RunnerClosed after :meth:`close`.
         """
-        with self._turns.mine() as finishing:
+        with self._turns.mine(index, after=after) as finishing:
             if self.stop.is_set():
                 raise Interrupted("stopped before a block")
             if self._closed:

@@ -187,10 +187,12 @@ class _Dispatcher:
         if not self._stretches[worker]:
             return False
         block = self._stretches[worker].popleft()
+        before = [b for name, b in self._placed.values() if name == worker]
         future = self._client.submit(
             compute_block,
             self._work,
             block,
+            before[-1] if before else None,
             key=f"geounet-{self._name}-{block}-{self._attempts.get(block, 0)}",
             workers=[worker],
             allow_other_workers=True,

@@ -18,13 +18,13 @@ _runners: dict[str, BlockRunner] = {}
 _runners_lock = threading.Lock()
 
 
-def compute_block(work: Work, block: int) -> Receipt:
-    """Compute one block in this process; the task that a worker runs."""
+def compute_block(work: Work, block: int, after: int | None = None) -> Receipt:
+    """Compute one block in this process, once ``after`` has its turn; the task that a worker runs."""
     reporter = _TileReporter(work.key)
     while True:
         with suppress(RunnerClosed):  # two runs that share a worker take turns
             try:
-                receipt = runner_of(work).run(block, reporter.add)
+                receipt = runner_of(work).run(block, reporter.add, after=after)
             except SceneError as error:
                 unreadable = SceneError(str(error))
                 break

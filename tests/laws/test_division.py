@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,19 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from packages import CountingScene, Result, compute, save, slanted, texture, tiny_spec, unet, work_for, write_scene
+from packages import (
+    CountingScene,
+    Result,
+    compute,
+    gather,
+    save,
+    slanted,
+    texture,
+    tiny_spec,
+    unet,
+    work_for,
+    write_scene,
+)
 
 from geounet.grid.blocks import Partition
 from geounet.grid.lattice import Lattice
@@ -80,6 +93,24 @@ def test_a_canvas_is_carried_down_a_column_and_saves_tiles(
     assert np.array_equal(result.bands, reference.bands)
 
 
+def test_blocks_that_arrive_together_compute_in_their_order(
+    model: Path, scene: Path, reference: Result, tmp_path: Path
+) -> None:
+    """The lower block's thread is there first, and waits for the one above; one computes while one is finished."""
+    partition = Partition(height=SHAPE[0], width=SHAPE[1], block_height=48, block_width=SHAPE[1])
+    _, work = work_for(scene, tmp_path, partition=partition, model=str(model))
+    runner = BlockRunner(work)
+    with ThreadPoolExecutor(len(partition)) as pool:
+        futures = [
+            pool.submit(runner.run, block, after=block - 1 if block else None)
+            for block in reversed(range(len(partition)))
+        ]
+        receipts = [future.result() for future in futures]
+    runner.close()
+    assert sum(r.tiles for r in receipts) == reference.receipts[0].tiles
+    assert np.array_equal(gather(work), reference.bands)
+
+
 def test_receipts_count_the_pixels_that_the_parts_show(model: Path, scene: Path, tmp_path: Path) -> None:
     result = compute(scene, tmp_path, model=str(model), block=50)
     for head, classes in enumerate((3, 2)):
@@ -104,8 +135,6 @@ def test_an_area_of_interest_does_not_see_the_blocks(model: Path, scene: Path, t
 def test_an_interrupted_block_leaves_nothing_and_the_runner_goes_on_right(
     model: Path, scene: Path, reference: Result, tmp_path: Path
 ) -> None:
-    from packages import gather
-
     from geounet.errors import Interrupted
 
     partition = Partition(height=SHAPE[0], width=SHAPE[1], block_height=50, block_width=100)

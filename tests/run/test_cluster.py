@@ -232,13 +232,13 @@ def test_a_bug_is_not_retried_and_the_other_blocks_are_finished(
     calls: list[int] = []
     real = worker.BlockRunner.run
 
-    def run(self: Any, index: int, on_tiles: Any) -> Receipt:
+    def run(self: Any, index: int, on_tiles: Any, after: int | None) -> Receipt:
         calls.append(index)
         if index == 3:
             raise ZeroDivisionError("a bug")
         if index == 2 and calls.count(2) < 3:
             raise OSError("a hiccup of the network drive")
-        return real(self, index, on_tiles)
+        return real(self, index, on_tiles, after=after)
 
     with monkeypatch.context() as patch:
         patch.setattr(worker.BlockRunner, "run", run)
