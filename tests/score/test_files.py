@@ -247,7 +247,7 @@ def test_polygons_score_as_the_rasters_that_they_were_traced_from(write_labels, 
     truth = texture(shape=(120, 150))
     rasters = [write_labels(n, a, names=NAMES) for n, a in (("p.tif", worse(truth, share=0.02)), ("t.tif", truth))]
     for raster in rasters:
-        geounet.vectorize(raster)
+        geounet.vectorize(raster, output=raster.with_suffix(".geojson"))
     by_pixel = geounet.evaluate(*rasters, draws=0)
     by_area = geounet.evaluate(*(r.with_suffix(".geojson") for r in rasters), draws=0)
     for name in NAMES.values():
