@@ -37,12 +37,11 @@ def return_freed_memory() -> None:
     global _holders  # noqa: PLW0603
     with _lock:
         _holders -= 1
-        if (libc := _glibc()) is not None:
-            if _holders == 0:
-                libc.mallopt(_M_MMAP_MAX, 65536)
-                libc.mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
-                libc.mallopt(_M_TOP_PAD, 128 * 1024)
-            libc.malloc_trim(0)
+        if _holders == 0 and (libc := _glibc()) is not None:
+            libc.mallopt(_M_MMAP_MAX, 65536)
+            libc.mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
+            libc.mallopt(_M_TOP_PAD, 128 * 1024)
+    trim()
 
 
 def trim() -> None:

@@ -84,7 +84,8 @@ class _Turns:
         held = self._computing
         held.acquire()
         with self._begins:
-            self._begun |= set() if index is None else {index}
+            if index is not None:
+                self._begun.add(index)
             self._begins.notify_all()
 
         def finishing() -> None:

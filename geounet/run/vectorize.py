@@ -23,12 +23,13 @@ from geounet.io.labels import LabelRaster
 from geounet.io.shapes import Features
 from geounet.io.spool import Spool
 from geounet.io.styles import polygon_style, shown_classes, write_style_beside
-from geounet.io.vectors import SUFFIXES, check_formats, open_writers
+from geounet.io.vectors import check_formats, open_writers
 from geounet.model.spec import Head, LabelClass
 from geounet.run.layers import FeatureMaker
 from geounet.run.lines import LineMaker, LineOptions, LineTotals, class_of, line_paths, write_lines
 from geounet.run.result import area_unit
 from geounet.run.sweeping import OnRows, Sweep
+from geounet.run.vector_paths import cleaned_path, keep_inputs, output_paths, refuse_existing
 
 if TYPE_CHECKING:  # what not every call needs is not loaded by every one
     from shapely import Geometry
@@ -39,12 +40,6 @@ if TYPE_CHECKING:  # what not every call needs is not loaded by every one
     from geounet.io.zones import Zones
     from geounet.vector.inside import Inside
     from geounet.vector.simplify import Outline, Vertices
-
-
-_FOREIGN = frozenset(
-    [".kml", ".kmz", ".gml", ".gdb", ".dxf", ".csv", ".tab", ".mif", ".sqlite", ".svg", ".pdf", ".zip"]
-)
-"""Suffixes of other formats: GeoJSON under such a name would be read by nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +139,10 @@ def vectorize(
     _check_options({"--min-area": min_area, "--min-hole": min_hole, "--simplify": simplify}, block_rows)
     cut = None if threshold is None else _threshold(threshold)
     with ExitStack() as stack:
-        paths = _output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
+        paths = output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
         inputs = {"labels": labels, "confidence": confidence, "--aoi": aoi, "--stats": stats}
-        raster_path = _cleaned_path(cleaned, paths.values(), overwrite=overwrite)
-        _keep_inputs([*paths.values(), *([] if raster_path is None else [raster_path])], inputs)
+        raster_path = cleaned_path(cleaned, paths.values(), overwrite=overwrite)
+        keep_inputs([*paths.values(), *([] if raster_path is None else [raster_path])], inputs)
         name = next(iter(paths.values())).stem if head is None else head.name
         own = head
         if cut is not None:
@@ -159,7 +154,7 @@ def vectorize(
         zones = _zones(stats, raster, stack)
         names = raster.class_names()
         wanted = line_paths(paths) if lines is not False else {}
-        _refuse_existing(wanted, overwrite=overwrite)
+        refuse_existing((path for pair in wanted.values() for path in pair), overwrite=overwrite)
         line_maker = None
         if wanted:
             asked = LineOptions(value=class_of(lines, names), bridge=bridge, spur=spur, simplify=simplify)
@@ -208,12 +203,6 @@ def vectorize(
         node_count=0 if done is None else done.nodes,
         length=0.0 if done is None else done.length,
     )
-
-
-def _refuse_existing(wanted: Mapping[str, tuple[Path, Path]], *, overwrite: bool) -> None:
-    for path in (path for pair in wanted.values() for path in pair):
-        if path.exists() and not overwrite:
-            raise ConfigError(f"{path} is there already; add --overwrite (overwrite=True), or name another output")
 
 
 def _lost_lines(done: LineTotals | None) -> list[str]:
@@ -319,22 +308,6 @@ def _cleaned_rows(path: Path, raster: LabelRaster, stack: ExitStack) -> CleanedR
     return stack.enter_context(write_cleaned(path, raster))
 
 
-def _cleaned_path(path: str | Path | None, others: Iterable[Path], *, overwrite: bool) -> Path | None:
-    """The cleaned raster to write, if any. Raises ConfigError where it would be in the way of something."""
-    if path is None:
-        return None
-    found = Path(path)
-    if found.suffix.lower() not in (".tif", ".tiff"):
-        raise ConfigError(f"--cleaned {found}: expected a name that ends in .tif")
-    if not found.parent.is_dir():
-        raise ConfigError(f"--cleaned {found}: its folder is not there; make it, or name another one")
-    if found.exists() and not overwrite:
-        raise ConfigError(f"--cleaned {found} is there already; add --overwrite (overwrite=True), or name another")
-    if found.absolute() in [other.absolute() for other in others]:
-        raise ConfigError(f"--cleaned {found} is the vector file as well; name another")
-    return found
-
-
 def _inside(area: Geometry | None, raster: LabelRaster) -> Inside | None:
     """Which pixels lie in the area of interest."""
     if area is None:
@@ -349,46 +322,6 @@ def _inside(area: Geometry | None, raster: LabelRaster) -> Inside | None:
         return np.stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f], axis=1)
 
     return Inside(shapely.transform(area, to_pixels), width=raster.geobox.width)
-
-
-def _output_paths(
-    labels: Path, output: str | Path | None, formats: Sequence[str], *, overwrite: bool
-) -> dict[str, Path]:
-    """The file of each format."""
-    base = Path(output) if output is not None else labels.with_suffix(SUFFIXES[formats[0]])
-    stem = base.with_suffix("") if base.suffix.lower() in SUFFIXES.values() else base
-    paths = {f: stem.with_name(stem.name + SUFFIXES[f]) for f in formats}
-    if len(formats) == 1 and output is not None and base.suffix:
-        _check_suffix(base, formats[0])
-        paths = {formats[0]: base}
-    if not base.parent.is_dir():
-        raise ConfigError(f"output folder {base.parent} is not there; make it, or name another one")
-    for path in paths.values():
-        if path.exists() and not overwrite:
-            raise ConfigError(f"{path} is there already; add --overwrite (overwrite=True), or name another output")
-    return paths
-
-
-def _check_suffix(path: Path, only: str) -> None:
-    """ConfigError where the file's name says another format than the only one that is asked for."""
-    if path.suffix.lower() in _FOREIGN:
-        raise ConfigError(
-            f"{path} is called {path.suffix}, which geounet does not write; expected {', '.join(SUFFIXES.values())}"
-        )
-    said = [name for name, suffix in SUFFIXES.items() if suffix == path.suffix.lower()]
-    if said and only not in said:
-        raise ConfigError(
-            f"{path} is called {path.suffix}, but the format is {only}: give --format {said[0]} "
-            f"(formats=({said[0]!r},)), or an output that ends in {SUFFIXES[only]}"
-        )
-
-
-def _keep_inputs(outputs: Iterable[Path], inputs: Mapping[str, str | Path | None]) -> None:
-    """ConfigError where a file that is read would be replaced, whatever the two are called."""
-    for output in outputs:
-        for name, given in inputs.items():
-            if given is not None and output.exists() and Path(given).exists() and output.samefile(given):
-                raise ConfigError(f"output {output} is the {name} file itself; name another output")
 
 
 def _area_of_interest(path: str | Path | None, geobox: GeoBox) -> Geometry | None:
