@@ -222,6 +222,11 @@ class Result:
     receipts: tuple[Receipt, ...]
 
 
+def slanted_scene(folder: Path, shape: tuple[int, int]) -> Path:
+    """A restless scene with a slanted footprint; nodata is 0."""
+    return write_scene(folder / "s.tif", np.where(slanted(shape), texture(shape, seed=2), np.uint8(0)), nodata=0)
+
+
 def work_for(scene: Path, folder: Path, *, partition: Partition | None = None, **options: Any) -> tuple[Plan, Work]:
     """The plan of a run and what would travel to its workers."""
     plan = plan_scene([scene], build_options({}, {"device": "cpu", "threads": 1, **options}))

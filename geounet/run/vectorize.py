@@ -142,7 +142,10 @@ def vectorize(
         paths = output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
         inputs = {"labels": labels, "confidence": confidence, "--aoi": aoi, "--stats": stats}
         raster_path = cleaned_path(cleaned, paths.values(), overwrite=overwrite)
-        keep_inputs([*paths.values(), *([] if raster_path is None else [raster_path])], inputs)
+        wanted = line_paths(paths) if lines is not False else {}
+        line_files = tuple(path for pair in wanted.values() for path in pair)
+        keep_inputs([*paths.values(), *line_files, *([] if raster_path is None else [raster_path])], inputs)
+        refuse_existing(line_files, overwrite=overwrite)
         name = next(iter(paths.values())).stem if head is None else head.name
         own = head
         if cut is not None:
@@ -153,8 +156,6 @@ def vectorize(
         area = _area_of_interest(aoi, raster.geobox)
         zones = _zones(stats, raster, stack)
         names = raster.class_names()
-        wanted = line_paths(paths) if lines is not False else {}
-        refuse_existing((path for pair in wanted.values() for path in pair), overwrite=overwrite)
         line_maker = None
         if wanted:
             asked = LineOptions(value=class_of(lines, names), bridge=bridge, spur=spur, simplify=simplify)
@@ -198,7 +199,7 @@ def vectorize(
         area_unit=area_unit(ground.geobox),
         warnings=(*_ground_warnings(ground), *_format_warnings(writers), *_lost_lines(done)),
         cleaned=raster_path,
-        line_paths=tuple(path for pair in wanted.values() for path in pair),
+        line_paths=line_files,
         line_count=0 if done is None else done.lines,
         node_count=0 if done is None else done.nodes,
         length=0.0 if done is None else done.length,

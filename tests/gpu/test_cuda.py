@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from packages import save, slanted, texture, tiny_spec, unet, write_scene
+from packages import save, slanted_scene, tiny_spec, unet
 
 import geounet
 
@@ -25,9 +25,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    valid = slanted(SHAPE)
-    pixels = np.where(valid, texture(SHAPE, seed=2), np.uint8(0))
-    return write_scene(tmp_path_factory.mktemp("scenes") / "s.tif", pixels, nodata=0)
+    return slanted_scene(tmp_path_factory.mktemp("scenes"), SHAPE)
 
 
 def labels(scene: Path, model: Path, output: Path, **options: object) -> np.ndarray:

@@ -20,6 +20,7 @@ from packages import (
     gather,
     save,
     slanted,
+    slanted_scene,
     texture,
     tiny_spec,
     unet,
@@ -48,9 +49,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    valid = slanted(SHAPE)
-    pixels = np.where(valid, texture(SHAPE, seed=2), np.uint8(0))
-    return write_scene(tmp_path_factory.mktemp("scenes") / "s.tif", pixels, nodata=0)
+    return slanted_scene(tmp_path_factory.mktemp("scenes"), SHAPE)
 
 
 @pytest.fixture(scope="module")

@@ -187,6 +187,16 @@ def test_requests_that_cannot_work(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["road.tif", "road_nodes.geojson"]
 
 
+def test_lines_never_replace_what_is_read(tmp_path: Path) -> None:
+    path = raster(tmp_path / "road.tif", town())
+    area = tmp_path / "road_lines.geojson"
+    geopandas.GeoDataFrame(geometry=[shapely.box(14.9, 49.6, 15.1, 49.7)], crs="EPSG:4326").to_file(area)
+    before = area.read_bytes()
+    with pytest.raises(ConfigError, match=r"road_lines.geojson is the --aoi file itself"):
+        vectorize(path, lines=True, aoi=area, overwrite=True)
+    assert area.read_bytes() == before
+
+
 def test_an_area_of_interest_keeps_the_lines_that_meet_it(tmp_path: Path) -> None:
     path = raster(tmp_path / "road.tif", town())
     area = geopandas.GeoDataFrame(geometry=[shapely.box(500000, 5499910, 500020, 5499990)], crs="EPSG:32633")
