@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.onnx.symbolic_helper import parse_args
 
 from geounet.errors import MissingExtraError
 from geounet.model.package import WEIGHTS, tensor_offsets
@@ -40,12 +44,18 @@ def export_graph(network: torch.nn.Module, spec: ModelSpec, serialized: bytes) -
 def _trace(network: torch.nn.Module, spec: ModelSpec) -> bytes:
     """The graph with its weights, names kept: neither folded nor fused, so that they can be found again."""
     side = spec.tile if spec.graph_is_bound_to_tile else max(spec.divisor, min(spec.tile, 8 * spec.divisor))
+    sides = {} if spec.graph_is_bound_to_tile else {2: "h", 3: "w"}
     example = torch.zeros(1, len(spec.bands), side, side)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        _pooling_as_products(),
+        torch.inference_mode(),
+    ):
         file = Path(folder) / "graph.onnx"
         warnings.simplefilter("ignore")  # the tracing exporter announces its successor, which needs more
         torch.onnx.export(
-            network.eval(),
+            _without_dropout(network),
             (example,),
             file,
             dynamo=False,
@@ -54,9 +64,50 @@ def _trace(network: torch.nn.Module, spec: ModelSpec) -> bytes:
             do_constant_folding=False,
             input_names=["image"],
             output_names=["logits"],
-            dynamic_axes={"image": {0: "n", 2: "h", 3: "w"}, "logits": {0: "n", 2: "h", 3: "w"}},
+            dynamic_axes={"image": {0: "n", **sides}, "logits": {0: "n", **sides}},
         )
         return file.read_bytes()
+
+
+@contextmanager
+def _pooling_as_products() -> Iterator[None]:
+    """Lets the exporter write pooling into bins that do not divide the side: two constant products."""
+    name = "aten::adaptive_avg_pool2d"
+    torch.onnx.register_custom_op_symbolic(name, _pooling, OPSET)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.onnx.unregister_custom_op_symbolic(name, OPSET)  # type: ignore[attr-defined]
+
+
+@parse_args("v", "is")
+def _pooling(graph: Any, pixels: Any, bins: list[int]) -> Any:
+    """``(n, channels, h, w)`` → ``(n, channels, *bins)``; h and w become constants unless bins are 1."""
+    if list(bins) == [1, 1]:
+        return graph.op("GlobalAveragePool", pixels)
+    height, width = pixels.type().varyingSizes()[2:]
+    rows = graph.op("Constant", value_t=_means(height, bins[0]))
+    cols = graph.op("Constant", value_t=_means(width, bins[1]).T.contiguous())
+    return graph.op("MatMul", graph.op("MatMul", rows, pixels), cols)
+
+
+def _means(side: int, bins: int) -> torch.Tensor:
+    """``(bins, side)``: row i is the mean over ⌊i · side / bins⌋ to ⌈(i + 1) · side / bins⌉, as torch has it."""
+    out = torch.zeros(bins, side)
+    for i in range(bins):
+        first, last = i * side // bins, -(-(i + 1) * side // bins)
+        out[i, first:last] = 1 / (last - first)
+    return out
+
+
+def _without_dropout(network: torch.nn.Module) -> torch.nn.Module:
+    """A copy of the network for use: the exporter does not know every kind of dropout, which does nothing then."""
+    network = copy.deepcopy(network).eval()
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, torch.nn.Dropout2d):
+                setattr(parent, name, torch.nn.Identity())
+    return network
 
 
 def _borrow_weights(model: Any, serialized: bytes) -> None:

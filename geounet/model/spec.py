@@ -99,6 +99,10 @@ class InputBand:
     std: float
 
 
+_PYRAMIDS = ("smp:pspnet", "smp:upernet")
+"""Architectures that pool into a number of bins which need not divide the side."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """All that a package says besides the weights.
@@ -169,9 +173,11 @@ class ModelSpec:
     def graph_is_bound_to_tile(self) -> bool:
         """Whether an exported graph runs on tiles of ``tile`` only.
 
-        The mirrored border of valid convolutions is laid out in Python for the side that is traced.
+        The mirrored border of valid convolutions is laid out in Python for the side that is traced, and so are the
+        bins of pyramid pooling.
         """
-        return self.architecture == "unet" and self.hyperparameters.get("padding") == "valid"
+        mirrors = self.architecture == "unet" and self.hyperparameters.get("padding") == "valid"
+        return mirrors or self.architecture.lower() in _PYRAMIDS
 
     def head_slices(self) -> list[tuple[Head, slice]]:
         """Each head with its slice of the output channels."""
