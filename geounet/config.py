@@ -80,12 +80,15 @@ def load_config(path: str | Path) -> dict[str, Any]:
         return {}
     if not isinstance(given, dict):
         raise ConfigError(f"--config {path} holds {type(given).__name__}; expected lines of 'option: value'")
-    where = f"--config {path}"
+    return options_from(given, where=f"--config {path}", folder=Path(path).absolute().parent)
+
+
+def options_from(given: Mapping[str, Any], *, where: str, folder: Path) -> dict[str, Any]:
+    """The options among values of a file, checked; paths in it start from its folder. ConfigError in one line."""
     options = {_canonical(str(key)): value for key, value in given.items() if value is not None}
     check_keys(options, where=where)
     for key, value in options.items():
         _convert(key, value, where=where)
-    folder = Path(path).absolute().parent
     for key in ("output", "mask", "aoi", "stats"):
         if key in options and "://" not in str(options[key]):
             options[key] = folder / _path(options[key])

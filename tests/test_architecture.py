@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "geounet"
 FLOORS = {
     "errors": 1,
     "heap": 1,
+    "sections": 1,
     "grid": 2,
     "model": 2,
     "vector": 3,

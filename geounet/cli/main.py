@@ -26,6 +26,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 COMMANDS = {
     "infer": "Run a model over scenes: COGs, vectors, a report.",
+    "run": "Process new scenes as they appear, unattended.",
+    "ledger": "Say what became of scenes; try them again, forget them.",
     "plan": "Say what infer would run, and what it would cost.",
     "info": "Say what geounet sees in a scene or a model.",
     "vectorize": "Turn a categorical raster into polygons.",

@@ -42,9 +42,20 @@ def infer_scene(
     Raises RequestError where the request cannot work (nothing was touched), BlocksFailed where some blocks
     kept failing, Interrupted after Ctrl-C; after both, the same call goes on where this one stopped.
     """
-    progress = progress or Progress()
     started = time.perf_counter()
     plan = plan_scene(paths, options, several=several)
+    return infer_plan(plan, options, progress=progress, started=started)
+
+
+def infer_plan(
+    plan: Plan, options: InferOptions, *, progress: Progress | None = None, started: float | None = None
+) -> Run:
+    """Run what :func:`plan_scene` laid out; raises as :func:`infer_scene` does.
+
+    ``started`` is the ``time.perf_counter()`` that the time of opening counts from.
+    """
+    progress = progress or Progress()
+    started = time.perf_counter() if started is None else started
     for warning in plan.warnings:
         progress.warn(warning)
     with hold(plan.output) as state:

@@ -1,0 +1,183 @@
+"""The file of an unattended run: YAML → checked, frozen values. Unknown keys are refused with the nearest one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from geounet.config import build_options, options_from, parse_size
+from geounet.errors import ConfigError
+from geounet.run.options import InferOptions
+from geounet.schedule.durations import parse_duration
+from geounet.schedule.layout import check_template
+from geounet.sections import Section, read_sections
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+Command = Annotated[tuple[str, ...], BeforeValidator(lambda c: tuple(shlex.split(c)) if isinstance(c, str) else c)]
+
+_OURS = {"output": "destination", "fresh": None, "overwrite": None, "stack": "source"}
+"""Options of ``geounet infer`` that the schedule decides, and its own key for them."""
+
+
+class SourceConfig(Section):
+    """Where new scenes appear; one of ``folder`` and ``list``."""
+
+    folder: Path | None = None
+    glob: str = "*.tif"
+    """Which files of the folder are scenes; ``**/*.tif`` looks into its folders too."""
+    settle: Duration = 10.0
+    """A file that changed less than this ago may still be on its way, and waits for the next look."""
+    list: Path | None = None
+    """A text file with the path (or address) of a scene per line; ``#`` begins a remark."""
+
+    @model_validator(mode="after")
+    def _check(self) -> SourceConfig:
+        given = [name for name in ("folder", "list") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"{' and '.join(given) or 'nothing'} given; expected one of folder and list")
+        return self
+
+
+class RetryConfig(Section):
+    """What becomes of a scene that fails."""
+
+    attempts: int = Field(default=3, ge=1)
+    """Failures after which it is set aside with its reason."""
+    backoff: Duration = 300.0
+    """How long the second attempt waits; each further one twice as long."""
+    lease: Duration = Field(default=600.0, ge=1)
+    """How long a run that gave no sign of life keeps its scene; a sign is given every third of it."""
+
+
+class KeepConfig(Section):
+    """What stays, and how much room it may take."""
+
+    runs: int = Field(default=1, ge=1)
+    """Results kept per scene; with more than one the destination must name ``{run}``."""
+    parts: bool = False
+    """Keep the parts of finished runs, so that other polygons need no network; they are as large as the maps."""
+    free: Size = 2**30
+    """Room that stays free on the destination's disk: no scene is begun with less."""
+
+
+class SignalConfig(Section):
+    """Whom to tell."""
+
+    on_success: Command = ()
+    """A command, run without a shell after a scene was published; ``{output}``, ``{scene}``, … are filled in."""
+    on_failure: Command = ()
+    webhook: str | None = Field(default=None, pattern=r"^https?://")
+    """Gets a JSON object by POST after each scene."""
+    metrics: Path | None = None
+    """A Prometheus textfile (node_exporter's collector), written after each look."""
+
+
+class ScheduleConfig(Section):
+    """The whole file."""
+
+    source: SourceConfig
+    infer: dict[str, Any] = Field(default_factory=dict)
+    """Options of ``geounet infer``."""
+    destination: str
+    """Folder of a scene's results, by template."""
+    ledger: str = ""
+    """A SQLite file; by default ``ledger.sqlite`` in the destination's fixed part."""
+    catalog: bool = True
+    """Keep a static STAC catalogue over all results, and an index page."""
+    retry: RetryConfig = RetryConfig()
+    keep: KeepConfig = KeepConfig()
+    signals: SignalConfig = SignalConfig()
+
+    @field_validator("destination")
+    @classmethod
+    def _fields_are_known(cls, template: str) -> str:
+        check_template(template)
+        return template
+
+    @model_validator(mode="after")
+    def _check(self) -> ScheduleConfig:
+        if self.keep.runs > 1 and "{run}" not in self.destination:
+            raise ValueError(f"keep.runs {self.keep.runs}; expected {{run}} in destination, which tells runs apart")
+        for name, instead in _OURS.items():
+            if name in self.infer:
+                raise ValueError(f"infer.{name} is decided here{f' by {instead}' if instead else ''}; leave it out")
+        return self
+
+    @property
+    def root(self) -> Path:
+        """The fixed part of the destination: everything that the run leaves lies in it."""
+        fixed = self.destination.split("{", 1)[0]
+        return Path(fixed if fixed.endswith("/") or fixed == self.destination else os.path.dirname(fixed) or ".")  # noqa: PTH120
+
+    @property
+    def ledger_place(self) -> str:
+        """Where the ledger is."""
+        return self.ledger or str(self.root / "ledger.sqlite")
+
+    @property
+    def options(self) -> InferOptions:
+        """The options of every scene. Raises ConfigError."""
+        return build_options({}, self.infer)
+
+    def recipe(self, model_digest: str) -> str:
+        """Names model and options: with another recipe, scenes are processed again."""
+        values = {key: str(value) for key, value in sorted(self.infer.items()) if key not in _NO_PIXEL}
+        return hashlib.sha256(json.dumps([model_digest, values]).encode()).hexdigest()
+
+
+_NO_PIXEL = (
+    "model",
+    "workers",
+    "threads",
+    "scheduler",
+    "memory",
+    "device",
+    "allow_remote",
+    "allow_pickle",
+    "block",
+)
+"""Options that change no result (the model's digest speaks for the model)."""
+
+
+def load_schedule(path: str | os.PathLike[str]) -> ScheduleConfig:
+    """Read and check the file of an unattended run; paths in it start from its folder.
+
+    Raises ConfigError with the first thing that is wrong, in one line.
+    """
+    file = Path(path)
+
+    def prepare(raw: dict[str, Any]) -> Mapping[str, Any]:
+        if not isinstance(raw.get("infer", {}) or {}, dict):
+            raise ConfigError(f"{file}: infer: expected options of geounet infer, such as 'model: landuse-roads'")
+        infer = options_from(raw.get("infer") or {}, where=f"{file}: infer", folder=file.absolute().parent)
+        return {**{key: value for key, value in raw.items() if value is not None}, "infer": infer}
+
+    config = read_sections(file, ScheduleConfig, prepare=prepare)
+    return _from_folder(config, file.absolute().parent)
+
+
+def _from_folder(config: ScheduleConfig, folder: Path) -> ScheduleConfig:
+    """The same with absolute paths."""
+
+    def at(path: Path | None) -> Path | None:
+        return None if path is None else folder / path.expanduser()
+
+    source, signals = config.source, config.signals
+    return config.model_copy(
+        update={
+            "source": source.model_copy(update={"folder": at(source.folder), "list": at(source.list)}),
+            "signals": signals.model_copy(update={"metrics": at(signals.metrics)}),
+            "destination": str(folder / Path(config.destination).expanduser()),
+            "ledger": str(at(Path(config.ledger)))
+            if config.ledger and "://" not in config.ledger
+            else config.ledger,
+        }
+    )

@@ -1,0 +1,273 @@
+"""The story of an unattended run: look, claim, process, publish, record."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from geounet.errors import GeounetError, Interrupted, WorkError
+from geounet.io import human
+from geounet.model.package import Package, load_model
+from geounet.run.options import InferOptions
+from geounet.run.pipeline import infer_plan, plan_scene
+from geounet.run.progress import Progress
+from geounet.run.result import Run
+from geounet.schedule.config import ScheduleConfig
+from geounet.schedule.content import content_digest
+from geounet.schedule.database import connect
+from geounet.schedule.heartbeat import Heartbeat
+from geounet.schedule.layout import fill
+from geounet.schedule.ledger import Entry, Found, Ledger
+from geounet.schedule.publish import free_bytes, publish, published_key, withdraw, work_folder
+from geounet.schedule.shelf import write_shelf
+from geounet.schedule.signals import call_hook, post_webhook, write_metrics
+from geounet.schedule.sources import candidates
+
+_SHELF_EVERY = 30.0  # seconds between two writings of catalogue and index, which grow with all scenes
+
+
+class Tell(Protocol):
+    """What happens, as it happens: an event's name and its facts."""
+
+    def __call__(self, event: str, **facts: Any) -> None:
+        """Events: ``found``, ``begin``, ``published``, ``failed``, ``warning``."""
+        ...
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What one look came to."""
+
+    new: int = 0
+    published: int = 0
+    failed: int = 0
+    """Tries that failed; the scenes wait for another one or were set aside."""
+    left: int = 0
+    """Scenes that were left for the next look, since the limit was reached."""
+
+
+def run_once(
+    config: ScheduleConfig,
+    *,
+    tell: Tell,
+    limit: int | None = None,
+    progress: Callable[[], Progress] = Progress,
+) -> Outcome:
+    """Process every scene that is new or due, at most ``limit``; others may run on the same ledger meanwhile.
+
+    Raises RequestError where the configuration cannot work, WorkError where the disk is too full to begin a scene,
+    Interrupted after Ctrl-C: what was claimed is given back, and goes on where it stopped.
+    """
+    ledger = Ledger(connect(config.ledger_place))
+    try:
+        return _Look(config, ledger, tell=tell, progress=progress).work(limit)
+    finally:
+        ledger.close()
+
+
+def preview_look(config: ScheduleConfig) -> list[tuple[Found, str]]:
+    """What a look would find: every scene, and ``new`` or its state in the ledger. Begins none, writes no row."""
+    package = _package(config.options)
+    exists = "://" in config.ledger_place or Path(config.ledger_place).exists()
+    ledger = Ledger(connect(config.ledger_place)) if exists else None
+    try:
+        states = {entry.key: entry.state for entry in ledger.entries()} if ledger else {}
+        found = find(config, config.recipe(package.digest), ledger, lambda _text: None)
+        return [(scene, states.get(scene.key, "new")) for scene in found]
+    finally:
+        if ledger is not None:
+            ledger.close()
+
+
+def _package(options: InferOptions) -> Package:
+    return load_model(options.model, allow_pickle=options.allow_pickle)
+
+
+def find(
+    config: ScheduleConfig, recipe: str, ledger: Ledger | None, warn: Callable[[str], None]
+) -> Iterator[Found]:
+    """Every scene that the source shows and that can be read."""
+    known = (ledger.digest_of, ledger.remember_digest) if ledger else (lambda *_: None, lambda *_: None)
+    for candidate in candidates(config.source):
+        try:
+            content = content_digest(candidate.paths, known)
+        except GeounetError as error:
+            warn(str(error))
+            continue
+        yield Found(
+            key=hashlib.sha256(f"{content} {recipe}".encode()).hexdigest(),
+            name=candidate.name,
+            source=candidate.source,
+            paths=candidate.paths,
+            time=candidate.time.isoformat(),
+            content=content,
+            recipe=recipe,
+        )
+
+
+class _Look:
+    """One look at the source, and the work that it finds."""
+
+    def __init__(
+        self, config: ScheduleConfig, ledger: Ledger, *, tell: Tell, progress: Callable[[], Progress]
+    ) -> None:
+        self._config, self._ledger, self._tell, self._progress = config, ledger, tell, progress
+        self._options = config.options
+        self._package = _package(self._options)
+        self._recipe = config.recipe(self._package.digest)
+        self._shelf_told = float("-inf")
+
+    def work(self, limit: int | None) -> Outcome:
+        outcome = Outcome(new=self._ledger.offer(list(find(self._config, self._recipe, self._ledger, self._warn))))
+        self._tell("found", new=outcome.new, **self._ledger.counts(self._recipe))
+        try:
+            while limit is None or outcome.published + outcome.failed < limit:
+                self._look_at_the_disk()
+                entry = self._ledger.claim(self._recipe, lease=self._config.retry.lease)
+                if entry is None:
+                    break
+                if self._process(entry):
+                    outcome.published += 1
+                else:
+                    outcome.failed += 1
+                self._show(at_once=False)
+        finally:
+            self._show(at_once=True)
+        outcome.left = self._ledger.counts(self._recipe)["waiting"]
+        return outcome
+
+    def _look_at_the_disk(self) -> None:
+        free, needed = free_bytes(self._config.root), self._config.keep.free
+        if free < needed:
+            raise WorkError(
+                f"{self._config.root} has {human.size(free)} left; keep.free is {human.size(needed)}: "
+                "no scene is begun before there is more room"
+            )
+
+    def _process(self, entry: Entry) -> bool:
+        """Whether the scene was published; a failure is recorded."""
+        self._tell("begin", key=entry.key, scene=entry.name, source=entry.source, attempt=entry.attempts + 1)
+        started = time.monotonic()
+        heart = Heartbeat(self._ledger, entry.key, lease=self._config.retry.lease)
+        try:
+            with heart:
+                final, run = self._make(entry)
+        except (KeyboardInterrupt, Interrupted) as stop:
+            if heart.lost:
+                self._warn(f"{entry.name}: another run has taken it over; it goes on there")
+                return False
+            self._ledger.give_back(entry.key)
+            raise Interrupted(
+                f"stopped; {entry.name} goes on where it stopped when the same command is given"
+            ) from stop
+        except Exception as error:  # noqa: BLE001  one scene's trouble must not stop the others
+            self._failed(entry, error)
+            return False
+        self._done(entry, final, run, seconds=time.monotonic() - started)
+        return True
+
+    def _make(self, entry: Entry) -> tuple[Path, Run | None]:
+        """Compute and publish; no run where an earlier one had published it and died before it said so."""
+        final = self._destination(entry)
+        if published_key(final) == entry.key:
+            return final, None
+        work = work_folder(final, entry.key)
+        plan = replace(plan_scene(entry.paths, self._options), output=work)
+        run = infer_plan(plan, self._options, progress=self._progress())
+        publish(work, final, entry.key, keep_parts=self._config.keep.parts)
+        return final, run
+
+    def _destination(self, entry: Entry) -> Path:
+        """The folder of a scene; where another source's results have that name, one with the key behind it."""
+        final = fill(
+            self._config.destination,
+            scene=entry.name,
+            source=Path(entry.source),
+            time=datetime.fromisoformat(entry.time),
+            model=self._package.spec.name,
+            run=entry.key,
+        )
+        there = self._ledger.at_output(str(final))
+        if there is not None and there.source != entry.source:
+            return final.with_name(f"{final.name}-{entry.key[:8]}")
+        return final
+
+    def _done(self, entry: Entry, final: Path, run: Run | None, *, seconds: float) -> None:
+        facts = {"seconds": round(seconds, 3), **(_facts(run) if run is not None else {})}
+        before = self._ledger.done_of(entry.source)
+        self._ledger.finish(entry.key, output=str(final), facts=facts)
+        self._retain(before, final)
+        said = {"key": entry.key, "scene": entry.name, "source": entry.source, "output": str(final), **facts}
+        self._tell("published", **said)
+        self._hook(self._config.signals.on_success, said)
+        post_webhook(self._config.signals.webhook, {"event": "published", **said}, self._warn)
+
+    def _retain(self, before: list[Entry], final: Path) -> None:
+        """Earlier results of the source that were replaced, or are more than are kept, go."""
+        replaced = [entry for entry in before if entry.output == str(final)]
+        others = [entry for entry in before if entry.output != str(final)]
+        too_many = others[self._config.keep.runs - 1 :] if "{run}" in self._config.destination else []
+        for entry in too_many:
+            withdraw(Path(entry.output or ""))
+        self._ledger.retire(entry.key for entry in (*replaced, *too_many))
+
+    def _failed(self, entry: Entry, error: Exception) -> None:
+        retry = self._config.retry
+        known = isinstance(error, GeounetError | OSError)
+        text = " ".join((str(error) if known else f"unexpected {type(error).__name__}: {error}").split())
+        wait = retry.backoff * 2**entry.attempts
+        state = self._ledger.fail(entry.key, error=text, attempts=retry.attempts, wait=wait)
+        if state == "failed":
+            shutil.rmtree(work_folder(self._destination(entry), entry.key), ignore_errors=True)
+        said = {
+            "key": entry.key,
+            "scene": entry.name,
+            "source": entry.source,
+            "error": text,
+            "attempt": entry.attempts + 1,
+            "set_aside": state == "failed",
+        }
+        self._tell("failed", **said)
+        self._hook(self._config.signals.on_failure, said)
+        post_webhook(self._config.signals.webhook, {"event": "failed", **said}, self._warn)
+
+    def _show(self, *, at_once: bool) -> None:
+        """Catalogue, index page and metrics; not after every scene, as they grow with all of them."""
+        if not at_once and time.monotonic() - self._shelf_told < _SHELF_EVERY:
+            return
+        self._shelf_told = time.monotonic()
+        counts = self._ledger.counts(self._recipe)
+        values = {f'scenes{{state="{state}"}}': float(n) for state, n in counts.items()}
+        write_metrics(
+            self._config.signals.metrics, {**values, "last_look_timestamp_seconds": time.time()}, self._warn
+        )
+        if not self._config.catalog or not self._config.root.is_dir():
+            return
+        try:
+            write_shelf(self._config.root, self._ledger.entries())
+        except OSError as error:
+            self._warn(f"{self._config.root}: {error.strerror}: the catalogue is not up to date")
+
+    def _hook(self, command: Sequence[str], facts: dict[str, Any]) -> None:
+        self._config.root.mkdir(parents=True, exist_ok=True)
+        call_hook(command, facts, self._warn, folder=self._config.root)
+
+    def _warn(self, message: str) -> None:
+        self._tell("warning", message=message)
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    return {
+        "pixels": run.pixels,
+        "features": dict(run.features),
+        "area_by_class": {head: dict(areas) for head, areas in run.area_by_class.items()},
+        "area_unit": run.area_unit,
+        "length": dict(run.length),
+        "warnings": list(run.warnings),
+    }

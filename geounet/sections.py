@@ -1,0 +1,56 @@
+"""YAML files with sections: every key is known, every value is checked, a mistake is one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from geounet.errors import ConfigError
+
+AnySection = TypeVar("AnySection", bound="Section")
+
+
+class Section(BaseModel):
+    """A part of the file; unknown keys are refused with the nearest one that exists."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    near = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.0)
+                    raise ValueError(f"unknown key {key!r}; did you mean {near[0]!r}?")
+        return data
+
+
+def read_sections(
+    file: Path,
+    kind: type[AnySection],
+    *,
+    prepare: Callable[[dict[str, Any]], Mapping[str, Any]] = lambda raw: raw,
+) -> AnySection:
+    """Read ``file`` as a ``kind``; ``prepare`` sees the plain values first.
+
+    Raises ConfigError with the first thing that is wrong, in one line.
+    """
+    try:
+        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{file} holds {type(raw).__name__}; expected lines of 'key: value'")
+    try:
+        return kind.model_validate(prepare(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "top level"
+        what = " ".join(str(first["msg"]).removeprefix("Value error, ").split())
+        raise ConfigError(f"{file}: {where}: {what}") from error

@@ -1,0 +1,36 @@
+"""configs/schedule.yaml can be used as it is, says the defaults, and leaves out no key."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import markdown_blocks
+import yaml
+
+from geounet.schedule.config import ScheduleConfig, load_schedule
+
+PATH = markdown_blocks.ROOT / "configs" / "schedule.yaml"
+
+
+def test_it_is_valid_and_says_the_defaults() -> None:
+    config = load_schedule(PATH)
+    bare = ScheduleConfig.model_validate(
+        {"source": {"folder": config.source.folder}, "destination": config.destination, "infer": config.infer}
+    )
+    assert config.model_copy(update={"source": bare.source}) == bare
+    assert config.source.settle == 30
+
+
+def test_every_key_stands_in_it(tmp_path: Path) -> None:
+    text = PATH.read_text(encoding="utf-8")
+    whole = re.sub(r"^( *)# ([a-z_]+: )", r"\1\2", text, flags=re.MULTILINE).replace("list: ", "# list: ")
+    values = yaml.safe_load(whole)
+    for name, section in values.items():
+        assert name in ScheduleConfig.model_fields
+        kind = ScheduleConfig.model_fields[name].annotation
+        if isinstance(section, dict) and hasattr(kind, "model_fields"):
+            assert set(section) == set(kind.model_fields) - {"list"}
+    assert set(values) == set(ScheduleConfig.model_fields)
+    (tmp_path / "schedule.yaml").write_text(whole, encoding="utf-8")
+    assert load_schedule(tmp_path / "schedule.yaml").signals.metrics is not None

@@ -1,0 +1,226 @@
+"""The ledger on real databases: each scene to one run, leases, retries."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from geounet.errors import ConfigError, WorkError
+from geounet.schedule.database import connect
+from geounet.schedule.ledger import MOST_DEATHS, Found, Ledger
+
+LEASE = 60.0
+
+
+def found(number: int, recipe: str = "r") -> Found:
+    return Found(
+        key=f"{number:04}-{recipe}",
+        name=f"scene{number}",
+        source=f"/in/{number}.tif",
+        paths=(f"/in/{number}.tif",),
+        time="2026-01-02T03:04:05+00:00",
+        content=f"c{number}",
+        recipe=recipe,
+    )
+
+
+def server_binaries() -> Path | None:
+    """The folder of a PostgreSQL server's programs."""
+    on_path = shutil.which("initdb")
+    places = [Path(on_path).parent] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((place for place in places if (place / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of our own, on a socket in a folder, without a password."""
+    binaries = server_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server is installed")
+    pytest.importorskip("psycopg")
+    folder = tmp_path_factory.mktemp("pg")
+    user: dict[str, int] = {}
+    if os.getuid() == 0:  # the server refuses to run as root
+        account = pwd.getpwnam("nobody")
+        user = {"user": account.pw_uid, "group": account.pw_gid}
+        home = Path("/tmp") / f"geounet-pg-{os.getpid()}"
+        home.mkdir(mode=0o700)
+        os.chown(home, account.pw_uid, account.pw_gid)
+        folder = home
+    data = folder / "data"
+    subprocess.run(
+        [binaries / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+        **user,
+    )
+    server = subprocess.Popen(
+        [binaries / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        **user,
+    )
+    url = f"postgresql://tester@/postgres?host={folder}"
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            connect(url).close()
+            break
+        except ConfigError:
+            assert time.monotonic() < deadline, "the server did not come up"
+            time.sleep(0.1)
+    yield url
+    server.terminate()
+    server.wait(timeout=30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield str(tmp_path / "ledger.sqlite")
+        return
+    url = request.getfixturevalue("postgres")
+    yield url
+    database = connect(url)
+    for table in ("geounet_scenes", "geounet_files", "geounet_ledger"):
+        database.rows(f"DROP TABLE IF EXISTS {table}")
+    database.close()
+
+
+def test_a_scene_is_offered_once(url: str) -> None:
+    ledger = Ledger(connect(url))
+    assert ledger.offer([found(1), found(2)]) == 2
+    assert ledger.offer([found(1), found(2), found(3)]) == 1
+    assert ledger.offer([found(1, recipe="other")]) == 1
+    assert ledger.counts()["waiting"] == 4
+    assert ledger.counts("r")["waiting"] == 3
+
+
+def test_only_scenes_of_the_recipe_are_claimed(url: str) -> None:
+    ledger = Ledger(connect(url))
+    ledger.offer([found(1, recipe="other")])
+    assert ledger.claim("r", lease=LEASE) is None
+
+
+def test_a_claim_is_exclusive_until_its_lease_ends(url: str) -> None:
+    one, two = Ledger(connect(url), owner="far:1:0"), Ledger(connect(url), owner="further:2:0")
+    one.offer([found(1)])
+    entry = one.claim("r", lease=0.3)
+    assert entry is not None
+    assert two.claim("r", lease=LEASE) is None
+    assert one.beat(entry.key, lease=0.3)
+    time.sleep(0.4)
+    taken = two.claim("r", lease=LEASE)
+    assert taken is not None
+    assert (taken.key, taken.deaths) == (entry.key, 1)
+    assert not one.beat(entry.key, lease=LEASE)
+    with pytest.raises(WorkError, match="taken over"):
+        one.finish(entry.key, output="/out/1", facts={})
+    two.finish(entry.key, output="/out/1", facts={"pixels": 4})
+    (done,) = one.entries(state="done")
+    assert (done.output, done.facts) == ("/out/1", {"pixels": 4})
+
+
+def test_the_claim_of_a_process_that_is_gone_is_free_at_once(url: str) -> None:
+    ledger = Ledger(connect(url))
+    ledger.offer([found(1)])
+    code = (
+        "import sys; from geounet.schedule.database import connect; from geounet.schedule.ledger import Ledger;"
+        "assert Ledger(connect(sys.argv[1])).claim('r', lease=3600) is not None"
+    )
+    subprocess.run([sys.executable, "-c", code, url], check=True)
+    entry = ledger.claim("r", lease=LEASE)
+    assert entry is not None
+    assert entry.deaths == 1
+
+
+def test_a_scene_over_which_runs_die_is_set_aside(url: str) -> None:
+    ledger = Ledger(connect(url), owner="far:1:0")
+    ledger.offer([found(1)])
+    for _ in range(MOST_DEATHS):
+        assert ledger.claim("r", lease=-1) is not None
+    assert ledger.claim("r", lease=-1) is None
+    (entry,) = ledger.entries(state="failed")
+    assert "died" in (entry.error or "")
+
+
+def test_failures_wait_and_are_set_aside(url: str) -> None:
+    ledger = Ledger(connect(url))
+    ledger.offer([found(1)])
+    entry = ledger.claim("r", lease=LEASE)
+    assert entry is not None
+    assert ledger.fail(entry.key, error="dark", attempts=2, wait=0.3) == "waiting"
+    assert ledger.claim("r", lease=LEASE) is None  # not yet
+    assert 0 < (ledger.next_try("r") or 0) <= 0.3
+    time.sleep(0.35)
+    assert ledger.claim("r", lease=LEASE) is not None
+    assert ledger.fail(entry.key, error="still dark", attempts=2, wait=0) == "failed"
+    assert ledger.claim("r", lease=LEASE) is None
+    assert ledger.retry([entry.key]) == 1
+    again = ledger.claim("r", lease=LEASE)
+    assert again is not None
+    assert again.attempts == 0
+    assert ledger.forget([entry.key]) == 0  # it runs
+    ledger.give_back(entry.key)
+    assert ledger.forget([entry.key]) == 1
+    assert ledger.offer([found(1)]) == 1
+
+
+def test_a_waiting_scene_may_move(url: str) -> None:
+    ledger = Ledger(connect(url))
+    scene = found(1)
+    ledger.offer([scene])
+    moved = Found(**{**vars(scene), "paths": ("/new/1.tif",), "source": "/new/1.tif"})
+    assert ledger.offer([moved]) == 0
+    entry = ledger.claim("r", lease=LEASE)
+    assert entry is not None
+    assert entry.paths == ("/new/1.tif",)
+
+
+CLAIMER = """
+import sys
+from geounet.schedule.database import connect
+from geounet.schedule.ledger import Ledger
+ledger = Ledger(connect(sys.argv[1]))
+while (entry := ledger.claim("r", lease=600)) is not None:
+    print(entry.key, flush=True)
+    ledger.finish(entry.key, output="/out/" + entry.key, facts={})
+"""
+
+
+def test_ten_processes_share_a_hundred_scenes(url: str) -> None:
+    ledger = Ledger(connect(url))
+    ledger.offer([found(n) for n in range(100)])
+    processes = [
+        subprocess.Popen([sys.executable, "-c", CLAIMER, url], stdout=subprocess.PIPE, text=True) for _ in range(10)
+    ]
+    claimed = [line for process in processes for line in process.communicate(timeout=120)[0].split()]
+    assert all(process.returncode == 0 for process in processes)
+    assert sorted(claimed) == [f"{n:04}-r" for n in range(100)]
+    assert ledger.counts()["done"] == 100
+
+
+def test_a_ledger_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_text("not a database, but long enough to look at " * 30)
+    with pytest.raises(ConfigError, match="expected a SQLite file"):
+        connect(str(path))
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(ConfigError) as told:
+        connect("postgresql://me:secret@127.0.0.1:1/maps")
+    assert "127.0.0.1:1/maps does not answer" in str(told.value)
+    assert "secret" not in str(told.value)

@@ -1,0 +1,265 @@
+"""``geounet run`` as a process: exactly once, published whole, failures set aside, nothing foreign touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from places import COMMAND, Place
+
+MakePlace = Callable[..., Place]
+
+
+def events(found: list[dict], name: str) -> list[dict]:
+    return [event for event in found if event["event"] == name]
+
+
+def folders(place: Place) -> set[str]:
+    return {path.name for path in place.out.iterdir() if path.is_dir()}
+
+
+def test_each_scene_is_processed_once(place: MakePlace) -> None:
+    there = place()
+    there.add("a", seed=1)
+    there.add("b", seed=2)
+    assert len(events(there.run(), "published")) == 2
+    before = {path: path.stat().st_mtime_ns for path in there.out.rglob("*.tif")}
+    assert len(before) == 4
+    assert events(there.run(), "published") == []
+    assert {path: path.stat().st_mtime_ns for path in there.out.rglob("*.tif")} == before
+
+
+def test_a_renamed_or_copied_file_is_no_new_scene(place: MakePlace) -> None:
+    there = place()
+    first = there.add("a", seed=1)
+    there.run()
+    first.rename(first.with_name("other.tif"))
+    (there.scenes / "copy.tif").write_bytes((there.scenes / "other.tif").read_bytes())
+    found = there.run()
+    assert events(found, "found")[0]["new"] == 0
+    assert folders(there) == {"a"}
+
+
+def test_other_options_process_again_and_replace(place: MakePlace) -> None:
+    there = place()
+    there.add("a", seed=1)
+    there.run()
+    old = (there.out / "a" / "landuse.geojson").read_bytes()
+    there.configure(infer={"model": str(there.model), "device": "cpu", "min-area": 30})
+    assert len(events(there.run(), "published")) == 1
+    assert (there.out / "a" / "landuse.geojson").read_bytes() != old
+    assert sorted(entry["state"] for entry in there.ledger("list", "--json")) == ["done", "gone"]
+    there.configure(infer={"model": str(there.model), "device": "cpu", "min-area": 30, "threads": 2})
+    assert events(there.run(), "published") == []  # threads change no pixel
+
+
+def test_changed_content_replaces_and_earlier_runs_are_kept_on_request(place: MakePlace) -> None:
+    there = place(destination="out/{scene}/{run}", keep={"runs": 2, "free": 1})
+    for seed in (1, 2, 3):
+        there.add("a", seed=seed)
+        there.run()
+    entries = there.ledger("list", "--json")
+    assert sorted(entry["state"] for entry in entries) == ["done", "done", "gone"]
+    kept = {Path(entry["output"]).name for entry in entries if entry["output"]}
+    assert {path.name for path in (there.out / "a").iterdir()} == kept
+
+
+def test_same_names_from_two_folders_do_not_mix(place: MakePlace) -> None:
+    there = place(source={"folder": "in", "glob": "**/*.tif", "settle": 0})
+    there.add("north/a", seed=1)
+    there.add("south/a", seed=2)
+    there.run()
+    first, second = sorted(folders(there))
+    assert (first, second.startswith("a-")) == ("a", True)
+    assert len(events(there.run(), "published")) == 0
+
+
+def test_a_scene_that_fails_is_tried_again_then_set_aside(place: MakePlace) -> None:
+    there = place()
+    there.add("good", seed=1)
+    (there.scenes / "bad.tif").write_bytes(b"II*\0 this is no raster")
+    found = there.run(code=1)
+    assert [event["set_aside"] for event in events(found, "failed")] == [False, True]
+    assert there.states() == {"bad": "failed", "good": "done"}
+    assert events(there.run(), "failed") == []  # it stays aside
+    (entry,) = there.ledger("show", "bad", "--json")
+    assert "bad.tif" in entry["error"]
+    there.ledger("retry", "--all")
+    assert len(events(there.run(code=1), "failed")) == 2
+
+
+def test_files_that_are_not_ours_are_never_replaced(place: MakePlace) -> None:
+    there = place()
+    there.add("a", seed=1)
+    mine = there.out / "a" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("do not lose me")
+    found = there.run(code=1)
+    assert "move it away" in events(found, "failed")[0]["error"]
+    assert mine.read_text() == "do not lose me"
+
+
+def test_names_meant_to_harm_stay_in_their_folder(place: MakePlace) -> None:
+    there = place(signals={"on_success": "sh -c 'echo ran \"$0\" >> hooked' {scene}"})
+    names = ["$(touch owned)", "a;touch owned", "<script>alert(1)</script>", "…\u202etxt", "x" * 180, "new\nline"]
+    for number, name in enumerate(names):
+        there.add("plain", seed=number).rename(there.scenes / f"{name.replace('/', '_')}.tif")
+    there.run()
+    assert len(folders(there)) == len(names)
+    assert not list(there.folder.rglob("owned"))
+    page = (there.out / "index.html").read_text(encoding="utf-8")
+    assert "<script>" not in page
+    assert (there.folder / "in").is_dir()
+    assert {path.name for path in there.folder.iterdir()} == {"in", "out", "schedule.yaml"}
+    assert (there.out / "hooked").read_text(encoding="utf-8").count("ran ") == len(names)
+
+
+def test_the_catalogue_is_valid_and_leads_to_every_item(place: MakePlace) -> None:
+    pystac = pytest.importorskip("pystac")
+    there = place(destination="out/{year}/{scene}")
+    there.add("a b", seed=1)
+    there.add("ünï", seed=2)
+    there.run()
+    catalog = pystac.Catalog.from_file(str(there.out / "catalog.json"))
+    items = list(catalog.get_items())
+    assert len(items) == 2
+    for item in items:
+        hrefs = [asset.get_absolute_href() for asset in item.assets.values()]
+        assert hrefs
+        assert all(Path(href).exists() for href in hrefs)
+        scene = next(link for link in item.links if link.rel == "derived_from")
+        assert Path(
+            unquote(scene.get_absolute_href())
+        ).exists()  # relative links survive the way to the destination
+
+
+def test_a_kill_in_the_middle_loses_nothing(place: MakePlace) -> None:
+    there = place()
+    for number in range(4):
+        there.add(f"s{number}", seed=number, shape=(200, 180))
+    for wait in (1.0, 1.6, 2.2):
+        process = there.start()
+        time.sleep(wait)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    there.run()
+    assert set(there.states().values()) == {"done"}
+    assert folders(there) == {"s0", "s1", "s2", "s3"}
+    assert not list(there.out.glob(".geounet-*"))
+    assert all((there.out / name / "item.json").exists() for name in folders(there))
+
+
+def test_runs_at_once_share_the_scenes(place: MakePlace) -> None:
+    there = place()
+    for number in range(6):
+        there.add(f"s{number}", seed=number)
+    processes = [there.start("--json") for _ in range(3)]
+    outputs = [process.communicate(timeout=180) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], outputs
+    said = [json.loads(line) for out, _ in outputs for line in out.splitlines()]
+    published = [event["scene"] for event in events(said, "published")]
+    assert sorted(published) == [f"s{number}" for number in range(6)]
+
+
+def test_no_scene_is_begun_on_a_full_disk(place: MakePlace) -> None:
+    there = place(keep={"free": "9000TiB"})
+    there.add("a", seed=1)
+    process = there.start()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "no scene is begun" in err
+    assert there.states() == {"a": "waiting"}
+
+
+def test_a_dry_run_writes_nothing(place: MakePlace) -> None:
+    there = place()
+    there.add("a", seed=1)
+    assert [event["state"] for event in there.run("--dry-run")] == ["new"]
+    assert not there.out.exists()
+
+
+def test_watching_ends_with_a_signal(place: MakePlace) -> None:
+    there = place()
+    process = there.start("--watch", "1s", "--json")
+    there.add("late", seed=1)
+    deadline = time.monotonic() + 60
+    while not (there.out / "late").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_a_file_that_still_grows_waits(place: MakePlace) -> None:
+    there = place(source={"folder": "in", "settle": "1h"})
+    there.add("a", seed=1)
+    assert events(there.run(), "found")[0]["new"] == 0
+
+
+def test_a_list_names_scenes(place: MakePlace) -> None:
+    there = place(source={"list": "scenes.txt"})
+    there.add("a", seed=1)
+    there.add("b", seed=2)
+    (there.folder / "scenes.txt").write_text("# mine\nin/b.tif\n\nin/b.tif\n")
+    assert [event["scene"] for event in events(there.run(), "published")] == ["b"]
+
+
+def test_hooks_and_metrics_tell(place: MakePlace) -> None:
+    there = place(signals={"metrics": "geounet.prom", "on_success": "false", "on_failure": "/no/such/program"})
+    there.add("a", seed=1)
+    (there.scenes / "bad.tif").write_text("no raster")
+    found = there.run(code=1)
+    warnings = " ".join(event["message"] for event in events(found, "warning"))
+    assert "hook false ended with 1" in warnings
+    assert "hook /no/such/program" in warnings
+    metrics = (there.folder / "geounet.prom").read_text()
+    assert 'geounet_scenes{state="done"} 1\n' in metrics
+    assert 'geounet_scenes{state="failed"} 1\n' in metrics
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sauce": {}}, ["unknown key 'sauce'", "'source'"]),
+        ({"source": {"folder": "in", "list": "x"}}, ["expected one of folder and list"]),
+        ({"destination": "out/{city}"}, ["{scene}", "{year}"]),
+        ({"destination": "out/{year}"}, ["same folder"]),
+        ({"destination": "out/../{scene}"}, ["no .. in it"]),
+        ({"infer": {"tyle": 3}}, ["tyle", "tile"]),
+        ({"infer": {"output": "x"}}, ["destination"]),
+        ({"keep": {"runs": 3}}, ["{run}"]),
+        ({"retry": {"lease": "soon"}}, ["10m"]),
+        ({"source": {"folder": "nowhere"}}, ["nowhere", "no folder"]),
+        ({"infer": {"model": "unheard-of"}}, ["unheard-of"]),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_one_line(
+    place: MakePlace, changes: dict[str, object], words: list[str]
+) -> None:
+    there = place(**changes)
+    process = there.start()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, ""), err
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+def test_ledger_commands_refuse_what_is_not_there(place: MakePlace, tmp_path: Path) -> None:
+    there = place()
+    for arguments, words in [
+        (["list", str(tmp_path / "none.sqlite")], "is not there"),
+        (["retry", str(there.config)], "expected the names of scenes"),
+    ]:
+        done = subprocess.run([*COMMAND, "ledger", *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done
+        assert words in done.stderr or "is not there" in done.stderr
