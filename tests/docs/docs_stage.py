@@ -31,9 +31,18 @@ def make_stage(folder: Path) -> Path:
     for seed, name in enumerate(("scene", "north", "south")):
         write_sample(files / f"{name}.tif", size=SIZE, seed=seed)
     (files / "scene_landuse.tif").rename(files / "labels.tif")
+    write_schedule(files)
     write_masks(files)
     write_models(files, folder / "zoo")
     return folder
+
+
+def write_schedule(files: Path) -> None:
+    """The schedule that docs/operations.md shows, and a scene that has come in."""
+    shown = markdown_blocks.blocks(ROOT / "docs" / "operations.md")
+    (files / "schedule.yaml").write_text(next(b.text for b in shown if b.info == ["yaml", "schedule"]))
+    (files / "incoming").mkdir()
+    (files / "incoming" / "monday.tif").write_bytes((files / "north.tif").read_bytes())
 
 
 def write_masks(files: Path) -> None:
