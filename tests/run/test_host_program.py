@@ -14,6 +14,7 @@ from processes import Case
 PROGRAM = """
 import json, logging, signal, sys, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import spawn
 import torch, dask, distributed, rasterio, geopandas, numba  # what their import does is theirs
 
 def state():
@@ -25,6 +26,7 @@ def state():
         "torch": [torch.get_num_threads(), later],
         "filters": [str(entry) for entry in warnings.filters],
         "signals": [str(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)],
+        "spawn": str(spawn.get_preparation_data),
         "hooks": [str(sys.excepthook), str(threading.excepthook), str(warnings.showwarning)],
     }
 
