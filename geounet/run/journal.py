@@ -45,6 +45,9 @@ def hold(output: Path) -> Iterator[Path]:
     try:
         sweep(output)
         yield state
+    except BaseException:
+        sweep(output)  # threads that are not waited for write to files without a name from now on
+        raise
     finally:
         os.close(lock)
 
