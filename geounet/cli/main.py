@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
 from geounet.cli import signals
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signals.leave_silently()
     gc.set_threshold(_FEWER_COLLECTIONS)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    import_module("geounet.cli.commands")  # from here on, whatever is interrupted is caught by `run`
     signals.listen(lambda: _tell(KeyboardInterrupt(), given))
     _leave(run(given))
 
