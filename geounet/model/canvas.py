@@ -153,7 +153,7 @@ def _decide_head(
             np.maximum(labels, better * np.uint8(value), out=labels)
             np.maximum(best, p[value], out=best)
     if not np.isfinite(best.max()):  # of NaN, the maximum is NaN
-        raise unreal(np.count_nonzero(~np.isfinite(best)), best.size, head)
+        raise unreal(int(np.count_nonzero(~np.isfinite(best))), best.size, head)
     best *= np.float32(CONFIDENCE_SCALE)
     np.rint(best, out=best)
     np.clip(best, 0, CONFIDENCE_SCALE, out=best)
