@@ -21,11 +21,23 @@ _FEWER_COLLECTIONS = 50_000
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code; a user never sees a traceback."""
     signals.leave_silently()
+    _open_closed_streams()
     gc.set_threshold(_FEWER_COLLECTIONS)
     given = list(sys.argv[1:] if arguments is None else arguments)
     import_module("geounet.cli.commands")  # from here on, whatever is interrupted is caught by `run`
     signals.listen(lambda: _tell(KeyboardInterrupt(), given))
     _leave(run(given))
+
+
+def _open_closed_streams() -> None:
+    """What was closed by our caller (``>&-``) leads nowhere; else the next file opened takes its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _leave(exit_code: int) -> NoReturn:
