@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from geounet.config import Options, build_options, load_config
 from geounet.errors import ConfigError
+from geounet.io.gdal import cache_given_back
 from geounet.run.pipeline import infer_scene, plan_scene
 from geounet.run.plan import Plan
 from geounet.run.progress import Progress
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ScenePath = str | Path
 
 
+@cache_given_back()
 def infer(
     scene: ScenePath | Sequence[ScenePath],
     *,
@@ -45,6 +47,7 @@ def infer(
     return infer_scene(_paths(scene), _options(config, options), progress=progress)
 
 
+@cache_given_back()
 def plan(
     scene: ScenePath | Sequence[ScenePath], *, config: str | Path | None = None, **options: Unpack[Options]
 ) -> Plan:
@@ -52,6 +55,7 @@ def plan(
     return plan_scene(_paths(scene), _options(config, options))
 
 
+@cache_given_back()
 def evaluate(
     prediction: str | Path,
     truth: str | Path,
@@ -98,6 +102,7 @@ def evaluate(
     return evaluate_files(prediction, truth, settings, output=output, overwrite=overwrite)
 
 
+@cache_given_back()
 def vectorize(
     labels: ScenePath | NDArray[Any],
     *,

@@ -239,39 +239,27 @@ _EXPECTED: dict[Callable[[Any], Any], str] = {
     _path_or_url: "the path or address of a raster",
     parse_size: "a size such as 4GiB",
 }
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "model": _text,
-    "output": _path,
-    "tile": _whole,
-    "overlap": _whole,
+_BY_TYPE: dict[str, Callable[[Any], Any]] = {
+    "str": _text,
+    "Precision": _text,
+    "Augmentation": _text,
+    "int": _whole,
+    "float": _number,
+    "bool": _flag,
+    "Path": _path,
+}
+_BY_NAME: dict[str, Callable[[Any], Any]] = {
     "batch": _whole_or_auto,
     "block": _whole_or_auto,
     "memory": parse_size,
-    "device": _text,
-    "precision": _text,
-    "tta": _text,
     "bands": _names,
-    "stack": _flag,
-    "nodata": _number,
     "mask": _path_or_url,
-    "gsd": _number,
-    "aoi": _path,
-    "workers": _whole,
-    "threads": _whole,
-    "scheduler": _text,
-    "min_area": _number,
-    "min_hole": _number,
-    "simplify": _number,
-    "bridge": _number,
-    "spur": _number,
-    "smooth": _flag,
     "threshold": _threshold,
     "stats": _path_or_url,
-    "cleaned": _flag,
     "formats": _formats,
-    "confidence": _flag,
-    "fresh": _flag,
-    "overwrite": _flag,
-    "allow_remote": _flag,
-    "allow_pickle": _flag,
 }
+_CONVERTERS = {
+    field.name: _BY_NAME.get(field.name) or _BY_TYPE[str(field.type).removesuffix(" | None")]
+    for field in fields(InferOptions)
+}
+"""How each option is read: as its type says, but for those that are written in a way of their own."""

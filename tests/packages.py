@@ -244,6 +244,7 @@ def work_for(scene: Path, folder: Path, *, partition: Partition | None = None, *
         lattice=plan.lattice,
         partition=plan.partition,
         threads_of_worker=False,
+        devices_in_turn=False,
         aoi=str(options["aoi"]) if "aoi" in options else None,
         parts=str(folder),
     )

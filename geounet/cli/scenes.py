@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from geounet.cli.main import tell_error
+from geounet.cli import signals
+from geounet.cli.endings import tell_error
 from geounet.cli.options import is_verbose
 from geounet.errors import ConfigError, Interrupted, RequestError
 
@@ -49,7 +50,9 @@ def each_scene(groups: Sequence[Group], work: Callable[[Group], None], *, as_jso
             codes.append(0)
         except (Interrupted, BrokenPipeError):
             raise
-        except Exception as error:  # noqa: BLE001  a bug that one scene brings to light is told, too
+        except Exception as error:
+            if signals.stopped():
+                raise
             codes.append(tell_error(error, scene=group[0], as_json=as_json, verbose=is_verbose()))
     refused = RequestError.exit_code
     return refused if all(code == refused for code in codes) else int(any(codes))

@@ -11,16 +11,27 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = ".geounet-"
 _numbers = itertools.count()
+_unfinished: set[Path] = set()
 
 
 def temporary_name(path: Path) -> Path:
     """A fresh hidden name beside ``path`` that keeps its suffix (drivers look at it)."""
     return path.with_name(f"{_PREFIX}{os.getpid()}-{next(_numbers)}-{path.name}")
+
+
+@contextmanager
+def _remembered(path: Path) -> Iterator[None]:
+    """Known to `abandon` meanwhile."""
+    _unfinished.add(path)
+    try:
+        yield
+    finally:
+        _unfinished.discard(path)
 
 
 @contextmanager
@@ -35,13 +46,14 @@ def publish(path: str | Path) -> Iterator[Path]:
     """
     final = Path(path)
     temporary = temporary_name(final)
-    try:
-        yield temporary
-        sync(temporary)
-        temporary.replace(final)
-        sync(final.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _remembered(temporary):
+        try:
+            yield temporary
+            sync(temporary)
+            temporary.replace(final)
+            sync(final.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def publish_bytes(path: str | Path, content: bytes | memoryview) -> Path:
@@ -60,11 +72,12 @@ def publish_text(path: str | Path, content: str) -> Path:
 def scratch_folder(path: str | Path) -> Iterator[Path]:
     """Yield a fresh hidden folder beside ``path`` for intermediate files; it is gone afterwards."""
     folder = temporary_name(Path(path))
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with _remembered(folder):
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(folder: str | Path) -> int:
@@ -74,11 +87,25 @@ def sweep(folder: str | Path) -> int:
     """
     found = sorted(Path(folder).glob(f"{_PREFIX}*-*-*"))
     for entry in found:
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            entry.unlink(missing_ok=True)
+        _remove(entry)
     return len(found)
+
+
+def abandon() -> None:
+    """Remove everything that this process has not finished, while its threads still write: they fail, and end.
+
+    For a process that is about to leave. What is written to a file without a name never gets one.
+    """
+    for entry in tuple(_unfinished):
+        with suppress(OSError):
+            _remove(entry)
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        entry.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

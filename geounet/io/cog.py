@@ -53,7 +53,7 @@ class Mosaic:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Layer:
+class _Kind:
     """What tells one kind of raster from another."""
 
     halve: Halve
@@ -90,7 +90,7 @@ def write_label_cog(
     Raises:
         WorkError: GDAL could not write the file (disk full, a part is damaged).
     """
-    layer = _Layer(
+    kind = _Kind(
         halve=halve_mode,
         classes=head.classes,
         sidecar=pam.category_names(head),
@@ -98,7 +98,7 @@ def write_label_cog(
         tags={**tags, **class_tags(head)},
         threads=threads,
     )
-    return _write(Path(path), mosaic, band, layer, target)
+    return _write(Path(path), mosaic, band, kind, target)
 
 
 def write_confidence_cog(
@@ -115,14 +115,14 @@ def write_confidence_cog(
 
     Arguments and errors as in `write_label_cog`.
     """
-    layer = _Layer(
+    kind = _Kind(
         halve=halve_mean,
         scale=1 / CONFIDENCE_SCALE,
         description=f"{head.name} confidence",
         tags=tags,
         threads=threads,
     )
-    return _write(Path(path), mosaic, band, layer, target)
+    return _write(Path(path), mosaic, band, kind, target)
 
 
 def class_tags(head: Head) -> dict[str, str]:
@@ -131,7 +131,7 @@ def class_tags(head: Head) -> dict[str, str]:
     return tags | {f"CLASS_{c.value}": f"{c.name} {c.color}" for c in head.classes}
 
 
-def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox | None) -> Path:
+def _write(path: Path, mosaic: Mosaic, band: int, kind: _Kind, target: GeoBox | None) -> Path:
     options: dict[str, Any] = {
         "compress": "deflate",
         "level": _LEVEL,
@@ -139,24 +139,24 @@ def _write(path: Path, mosaic: Mosaic, band: int, layer: _Layer, target: GeoBox 
         "blocksize": BLOCK,
         "bigtiff": "if_safer",
         "overviews": "force_use_existing",
-        "num_threads": max(1, layer.threads),
+        "num_threads": max(1, kind.threads),
     }
     with gdal(), scratch_folder(path) as scratch, publish(path) as temporary:
         geobox, sources = _on_target(mosaic, band, target, scratch)
         base = scratch / "base.vrt"
         write_vrt(base, replace(geobox, transform=ANY_TRANSFORM, crs=None), sources)
-        levels = write_overviews(base, geobox.shape, halve=layer.halve, threads=layer.threads, folder=scratch)
+        levels = write_overviews(base, geobox.shape, halve=kind.halve, threads=kind.threads, folder=scratch)
         whole = scratch / "whole.vrt"
         write_vrt(
-            whole, geobox, sources, overviews=levels, classes=layer.classes, scale=layer.scale,
-            description=layer.description, tags=layer.tags,
+            whole, geobox, sources, overviews=levels, classes=kind.classes, scale=kind.scale,
+            description=kind.description, tags=kind.tags,
         )  # fmt: skip
         with warnings.catch_warnings():  # a scene without georeference was reported when it was opened
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             gdal_copy(whole, temporary, driver="COG", **options)
         verify_blocks(temporary)
-        if layer.sidecar is not None:
-            publish_text(f"{path}.aux.xml", layer.sidecar)
+        if kind.sidecar is not None:
+            publish_text(f"{path}.aux.xml", kind.sidecar)
     return path
 
 

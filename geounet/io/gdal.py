@@ -34,6 +34,9 @@ LOCAL_OPTIONS: dict[str, str] = {
 }
 
 _warnings_lock = threading.Lock()
+_cache_lock = threading.Lock()
+_calls = 0
+_cache_before = 0
 
 
 def limit_cache() -> None:
@@ -45,6 +48,23 @@ def limit_cache() -> None:
     """
     if "GDAL_CACHEMAX" not in os.environ and get_gdal_config("GDAL_CACHEMAX") > CACHE_BYTES:
         set_gdal_config("GDAL_CACHEMAX", CACHE_BYTES)
+
+
+@contextmanager
+def cache_given_back() -> Iterator[None]:
+    """Around a call: the last one to end gives the program the cache back that it had before the first."""
+    global _calls, _cache_before  # noqa: PLW0603  the cache is the process's
+    with _cache_lock:
+        if not _calls:
+            _cache_before = get_gdal_config("GDAL_CACHEMAX")
+        _calls += 1
+    try:
+        yield
+    finally:
+        with _cache_lock:
+            _calls -= 1
+            if not _calls and get_gdal_config("GDAL_CACHEMAX") != _cache_before:
+                set_gdal_config("GDAL_CACHEMAX", _cache_before)
 
 
 @contextmanager

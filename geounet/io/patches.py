@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geounet.vector.area import authalic
-from geounet.vector.patchwork import measure
+from geounet.vector.patchwork import Patchwork, measure
 from geounet.vector.polygons import starts
 
 if TYPE_CHECKING:
@@ -91,14 +91,13 @@ class Patches:
         """
         ground = self.ground
         lonlat = np.empty(shapes.xy.shape)
+        rows, cols = self.coefficients.shape[:2]
         areas, lengths, known = measure(
             shapes.xy,
             starts(shapes.corner_counts),
             starts(shapes.ring_counts),
             starts(shapes.part_counts),
-            self.coefficients.reshape(-1),
-            *self.coefficients.shape[:2],
-            1.0 / self.side,
+            Patchwork(numbers=self.coefficients.reshape(-1), rows=rows, cols=cols, scale=1.0 / self.side),
             ground.longest_edge / max(ground.geobox.pixel_size),
             ground.flattening * (2.0 - ground.flattening),
             lonlat,

@@ -12,7 +12,7 @@ from geounet.grid.geobox import parse_crs
 from geounet.io import human
 from geounet.io.atomic import publish_text
 from geounet.io.facts import ClassArea, Output, RunFacts
-from geounet.io.report_style import STYLE
+from geounet.io.report_style import page
 from geounet.model.spec import Head
 
 Row = tuple[str, str]
@@ -35,39 +35,14 @@ def render(facts: RunFacts, *, preview: bytes | None = None) -> str:
         _outputs(facts.outputs),
         _timings(facts),
     ]
-    return _PAGE.format(
-        title=escape(title),
-        style=STYLE,
-        scene=escape(facts.scene),
-        model=escape(f"{facts.model.name} {facts.model.version}"),
-        body="\n".join(s for s in sections if s),
-        software=escape(" · ".join(f"{name} {version}" for name, version in sorted(facts.software.items()))),
+    return page(
+        sections,
+        title=title,
+        kicker="geounet",
+        heading=facts.scene,
+        lead=f"mapped with {facts.model.name} {facts.model.version}",
+        footer=" · ".join(f"{name} {version}" for name, version in sorted(facts.software.items())),
     )
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<header>
-<p class="kicker">geounet</p>
-<h1>{scene}</h1>
-<p class="lead">mapped with {model}</p>
-</header>
-{body}
-<footer>{software}</footer>
-</main>
-</body>
-</html>
-"""
 
 
 def _warnings(warnings: Sequence[str]) -> str:

@@ -1,6 +1,9 @@
-"""The style sheet of `report.html`: light, dark and on paper."""
+"""The frame and the style sheet of every `report.html`: light, dark and on paper; it needs no network."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
 
 STYLE = """\
 :root {
@@ -60,3 +63,42 @@ footer { margin-top: 36px; color: var(--quiet); font-size: 13px; }
   .bar span, .chip { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+<header>
+<p class="kicker">{kicker}</p>
+<h1>{heading}</h1>
+<p class="lead">{lead}</p>
+</header>
+{body}
+<footer>{footer}</footer>
+</main>
+</body>
+</html>
+"""
+
+
+def page(
+    sections: Iterable[str], *, title: str, kicker: str, heading: str, lead: str, footer: str, style: str = ""
+) -> str:
+    """A whole page of ``sections`` of HTML, empty ones left out; everything else is text, and escaped here.
+
+    ``style`` comes after the common one.
+    """
+    texts = {"title": title, "kicker": kicker, "heading": heading, "lead": lead, "footer": footer}
+    return _PAGE.format(
+        style=STYLE + style,
+        body="\n".join(section for section in sections if section),
+        **{name: escape(text) for name, text in texts.items()},
+    )

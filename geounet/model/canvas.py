@@ -103,9 +103,14 @@ def weigh(
 def activate(x: NDArray[np.float32], head: Head, weights: NDArray[np.float32]) -> None:
     """Softmax or sigmoid of ``x`` ``(channels, rows, cols)``, times ``weights`` ``(rows, cols)``, in place.
 
-    The sigmoid is the two-class softmax of ``(x, 0)``; both subtract the maximum, so nothing overflows.
+    The sigmoid is the two-class softmax of ``(x, 0)``; both subtract the maximum, so nothing overflows. What is
+    infinite has overflowed before, and becomes NaN, which `decide` refuses: only minus infinity among classes is an
+    answer, as a probability of 0 has that logarithm.
     """
     if head.kind == "mask":
+        with np.errstate(invalid="ignore", over="ignore"):
+            if not np.isfinite(x[0].sum()):  # one pass, where looking at every pixel takes two
+                x[0][np.isinf(x[0])] = np.nan
         np.negative(np.abs(x[0]), out=(small := np.empty_like(x[0])))
         np.exp(small, out=small)  # e^-|x|
         numerator = np.maximum(small, x[0] >= 0)  # 1 where x is not negative; small is at most 1
@@ -148,17 +153,17 @@ def _decide_head(
             np.maximum(labels, better * np.uint8(value), out=labels)
             np.maximum(best, p[value], out=best)
     if not np.isfinite(best.max()):  # of NaN, the maximum is NaN
-        raise WorkError(_unreal(best, head))
+        raise unreal(int(np.count_nonzero(~np.isfinite(best))), best.size, head)
     best *= np.float32(CONFIDENCE_SCALE)
     np.rint(best, out=best)
     np.clip(best, 0, CONFIDENCE_SCALE, out=best)
     confidence[:] = best
 
 
-def _unreal(best: NDArray[np.float32], head: Head) -> str:
-    count = np.count_nonzero(~np.isfinite(best))
-    return (
-        f"the network's output for head {head.name!r} is not a number at {count:,} of {best.size:,} pixels; likely "
+def unreal(count: int, pixels: int, head: Head) -> WorkError:
+    """The error for ``count`` probabilities of so many ``pixels`` that are no numbers."""
+    return WorkError(
+        f"the network's output for head {head.name!r} is not a number at {count:,} of {pixels:,} pixels; likely "
         "causes: pixel values far outside the range that the model was made for (see --bands, --nodata and the "
         "scene's data type), half precision that overflows (--precision fp32), or damaged weights"
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geounet.errors import ModelError
-from geounet.model.canvas import CONFIDENCE_SCALE, THRESHOLD_SLACK, RollingCanvas, RowSink
+from geounet.model.canvas import CONFIDENCE_SCALE, THRESHOLD_SLACK, RollingCanvas, RowSink, unreal
 from geounet.model.engine import EngineRequest, TileJob
 from geounet.model.host import batches
 from geounet.model.networks import load_network
@@ -160,7 +160,7 @@ class DeviceEngine:
         logits = torch.rot90(logits.float(), -symmetry.quarters, (-2, -1))
         logits = logits.flip(-1) if symmetry.mirror else logits
         parts = [
-            logits[:, channels].sigmoid() if head.kind == "mask" else logits[:, channels].softmax(dim=1)
+            _finite(logits[:, channels]).sigmoid() if head.kind == "mask" else logits[:, channels].softmax(dim=1)
             for head, channels in self._spec.head_slices()
         ]
         return torch.cat(parts, dim=1)
@@ -188,11 +188,19 @@ def decide_on_device(probabilities: Tensor, spec: ModelSpec) -> Tensor:
     return torch.stack(bands)
 
 
+def _finite(logits: Tensor) -> Tensor:
+    """What has overflowed is no confident answer: NaN, as in ``canvas.activate``."""
+    return torch.where(logits.isinf(), torch.nan, logits)
+
+
 def _decide_head(p: Tensor, head: Head) -> tuple[Tensor, Tensor]:
+    """Labels and confidences of one head. Raises WorkError where a probability is not a number."""
     if head.kind == "mask":
         labels = p[0] >= head.threshold - THRESHOLD_SLACK
         best = torch.where(labels, p[0], 1.0 - p[0])
     else:
         best, labels = p.max(dim=0)
+    if count := int((~best.isfinite()).sum()):
+        raise unreal(count, best.numel(), head)
     confidence = (best * CONFIDENCE_SCALE).round().clamp(0, CONFIDENCE_SCALE)
     return labels.to(torch.uint8), confidence.to(torch.uint8)

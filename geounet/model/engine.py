@@ -115,7 +115,7 @@ def resolve_device(device: str, package: Package) -> str:
         return "cpu"
     import torch
 
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = cuda_devices()
     if device == "auto":
         return "cuda:0" if count else "cpu"
     number = device.removeprefix("cuda").removeprefix(":") or "0"
@@ -124,6 +124,28 @@ def resolve_device(device: str, package: Package) -> str:
             f"--device {device}: torch {torch.__version__} sees {count} CUDA devices; use --device cpu"
         )
     return f"cuda:{number}"
+
+
+def device_of_worker(device: str, worker: int, count: int) -> str:
+    """Where the ``worker``-th process of a machine with ``count`` CUDA devices computes: they take them in turn."""
+    return f"cuda:{worker % count}" if device.startswith("cuda") and count else device
+
+
+def cuda_devices() -> int:
+    """How many CUDA devices torch sees."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def sharing_warning(device: str, workers: int, count: int) -> str | None:
+    """What to say where several worker processes have fewer devices than they are."""
+    if not device.startswith("cuda") or workers <= count:
+        return None
+    return (
+        f"{workers} workers share {count} CUDA device{'s' * (count != 1)}: each holds a network there, and "
+        f"more than --workers {count} are rarely faster"
+    )
 
 
 def _has_cuda_driver() -> bool:

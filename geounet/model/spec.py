@@ -139,12 +139,13 @@ class ModelSpec:
         names = [h.name for h in self.heads]
         if len(set(names)) != len(names):
             raise ModelError(f"model {self.name!r}: head names {names} are not different")
-        taken = [n for n in names if n.endswith("_confidence") and n.removesuffix("_confidence") in names]
-        if taken:  # <name>_confidence.tif is the confidence raster of <name>
-            raise ModelError(
-                f"model {self.name!r}: head {taken[0]!r} and the confidence of head "
-                f"{taken[0].removesuffix('_confidence')!r} would be one file; give it another name"
-            )
+        for suffix, what in (("_confidence", "confidence"), ("_cleaned", "cleaned labels")):
+            taken = [n for n in names if n.endswith(suffix) and n.removesuffix(suffix) in names]
+            if taken:  # <name>_confidence.tif is the confidence raster of <name>
+                raise ModelError(
+                    f"model {self.name!r}: head {taken[0]!r} and the {what} of head "
+                    f"{taken[0].removesuffix(suffix)!r} would be one file; give it another name"
+                )
         lines = {f"{h.name}_{what}" for h in self.heads if h.lines for what in ("lines", "nodes")}
         if both := sorted(lines.intersection(names)):
             raise ModelError(f"model {self.name!r}: head {both[0]!r} and centre-lines would be one file; rename it")

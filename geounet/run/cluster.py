@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing.spawn
 import signal
 import socket
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from geounet.run.dispatch import ATTEMPTS
 
 _CONNECT = "20s"
 _KNOCK = 3.0  # seconds that a scheduler may take to accept a connection
+_WORKER_PROCESS = "Dask Worker process"  # what a nanny calls its own (distributed/nanny.py)
 _LOOPBACK = "127.0.0.1:0"
 
 
@@ -38,7 +40,7 @@ def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.worker.profile.enabled": False,
     }
-    with dask_config.set(settings), _silent_logs():
+    with dask_config.set(settings), _silent_logs(), _without_the_callers_program():
         if scheduler is not None:
             with _external(scheduler) as client:
                 yield client
@@ -71,6 +73,31 @@ def _silent_logs() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+@contextmanager
+def _without_the_callers_program() -> Iterator[None]:
+    """Worker processes do not run the program again that started them.
+
+    Python's ``spawn`` imports the caller's main module in every new process, for functions that are defined there
+    (https://docs.python.org/3/library/multiprocessing.html#the-spawn-and-forkserver-start-methods). A script
+    without ``if __name__ == "__main__":`` would call us again in each worker, and end in a traceback. Nothing of
+    ours lives there. The hook is undocumented; other processes of the caller's pass through it as before.
+    """
+    real = multiprocessing.spawn.get_preparation_data
+
+    def prepared(name: str) -> dict[str, Any]:
+        told = real(name)
+        if name.startswith(_WORKER_PROCESS):
+            told.pop("init_main_from_name", None)
+            told.pop("init_main_from_path", None)
+        return told
+
+    multiprocessing.spawn.get_preparation_data = prepared
+    try:
+        yield
+    finally:
+        multiprocessing.spawn.get_preparation_data = real
 
 
 class _DeafToCtrlC(distributed.WorkerPlugin):

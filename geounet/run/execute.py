@@ -113,6 +113,7 @@ def work_of(context: RunContext) -> Work:
         spec=plan.package.spec,
         request=plan.request,
         threads_of_worker=options.scheduler is not None and options.threads is None,
+        devices_in_turn=options.workers > 0 and options.device in ("auto", "cuda"),
         lattice=plan.lattice,
         partition=plan.partition,
         aoi=str(options.aoi.absolute()) if options.aoi else None,

@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,9 @@ def hold(output: Path) -> Iterator[Path]:
     try:
         sweep(output)
         yield state
+    except BaseException:
+        sweep(output)  # threads that are not waited for write to files without a name from now on
+        raise
     finally:
         os.close(lock)
 
@@ -184,6 +187,16 @@ class Record:
         entry = self._stages.get(stage)
         ours = entry["files"] if entry is not None and entry["key"] == key else {}
         return [name for name in files if (output / name).exists() and name not in ours]
+
+    def remains(self, keys: Mapping[str, str], output: Path) -> list[str]:
+        """Files that finished stages left under other ``keys`` than these, and that nobody has touched since."""
+        return [
+            name
+            for stage, entry in self._stages.items()
+            if entry["key"] != keys.get(stage)
+            for name, found in entry["files"].items()
+            if found is not None and Path(name).name == name and stamp(output / name) == found
+        ]
 
     def finish(self, stage: str, key: str, output: Path, files: list[str], facts: dict[str, Any]) -> None:
         """Remember a finished stage."""

@@ -166,6 +166,22 @@ def refuse_to_overwrite(plan: Plan, options: InferOptions, record: Record) -> No
         )
 
 
+def remove_remains(plan: Plan, options: InferOptions, record: Record) -> None:
+    """Where results are replaced, what an earlier run of ours left goes, not only what bears the same name.
+
+    Whoever opens the folder would take it for a result of this run. Confidences of these very labels stay: they are
+    true, and the next polygons need them.
+    """
+    if not options.overwrite:
+        return
+    asked = stages(plan, options)
+    keys = {CONFIDENCES: raster_key(plan, options)} | {stage: key for stage, key, _ in asked}
+    written = {name for _, _, files in asked for name in files}
+    for name in record.remains(keys, plan.output):
+        if name not in written:
+            (plan.output / name).unlink(missing_ok=True)
+
+
 def claim_outputs(plan: Plan, options: InferOptions, record: Record) -> None:
     """Remember that the run's files are its own, before the first of them is written."""
     for stage, key, files in stages(plan, options):

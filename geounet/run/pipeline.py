@@ -20,6 +20,7 @@ from geounet.run.outputs import (
     finished_run,
     journal_key,
     refuse_to_overwrite,
+    remove_remains,
     settle_parts,
 )
 from geounet.run.plan import Plan, make_plan
@@ -73,6 +74,7 @@ def infer_plan(
             progress=progress,
             timings={"open": time.perf_counter() - started},
         )
+        remove_remains(context.plan, options, record)
         claim_outputs(context.plan, options, record)
         with interruptible(context):
             return work_through(context)

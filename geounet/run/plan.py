@@ -18,7 +18,14 @@ from geounet.grid.lattice import Lattice
 from geounet.io import human
 from geounet.io.scene import Scene, SceneSpec
 from geounet.io.vectors import check_formats
-from geounet.model.engine import EngineRequest, check_tile, engine_kind, resolve_device
+from geounet.model.engine import (
+    EngineRequest,
+    check_tile,
+    cuda_devices,
+    engine_kind,
+    resolve_device,
+    sharing_warning,
+)
 from geounet.model.package import Package
 from geounet.run.fit import fit_warnings
 from geounet.run.options import InferOptions
@@ -117,8 +124,17 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
         workers=workers,
         output=output,
         costs=estimate(lattice, partition, workers=workers, heads=len(package.spec.heads), memory=memory),
-        warnings=(*scene.warnings, *fit_warnings(scene, package.spec)),
+        warnings=(*scene.warnings, *fit_warnings(scene, package.spec), *_device_warnings(options, request)),
     )
+
+
+def _device_warnings(options: InferOptions, request: EngineRequest) -> list[str]:
+    """Local workers that share a device; torch is asked only where it is needed anyway."""
+    if not request.device.startswith("cuda"):
+        return []
+    count = cuda_devices() if options.device in ("auto", "cuda") else 1
+    said = sharing_warning(request.device, options.workers, count)
+    return [] if said is None else [said]
 
 
 def _check_parallel(options: InferOptions) -> None:

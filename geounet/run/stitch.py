@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,7 +45,7 @@ def stitch_parts(context: RunContext) -> None:
     threads = max(1, usable_cores() // side_by_side)
     context.progress.start("stitch", total=len(rasters), unit="rasters")
     # the writers' own filters of warnings end in any order; this one puts back what was there
-    with warnings.catch_warnings(), ThreadPoolExecutor(side_by_side, thread_name_prefix="stitch") as pool:
+    with warnings.catch_warnings(), _impatient_pool(side_by_side) as pool:
         for _ in pool.map(lambda write: write(threads=threads), rasters):
             context.progress.advance()
     if labels:
@@ -54,6 +55,19 @@ def stitch_parts(context: RunContext) -> None:
     if confidences:
         record.finish(CONFIDENCES, key, plan.output, confidence_files(plan, options), {})
     context.progress.finish()
+
+
+@contextmanager
+def _impatient_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool that Ctrl-C does not wait for: GDAL cannot be stopped, but nobody needs its file (see `hold`)."""
+    pool, wait = ThreadPoolExecutor(threads, thread_name_prefix="stitch"), True
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        wait = False
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def _counts(context: RunContext) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class Work:
     partition: Partition
     threads_of_worker: bool
     """Compute as many tiles at a time as the Dask worker has threads, rather than ``request.threads``."""
+    devices_in_turn: bool
+    """Local workers take the CUDA devices in turn, rather than all ``request.device``."""
     aoi: str | None
     """Path of the vector file that limits the run."""
     parts: str

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from geounet.errors import SceneError
+from geounet.model.engine import cuda_devices, device_of_worker
 from geounet.run.block import BlockRunner, RunnerClosed
 from geounet.run.work import Receipt, Work
 
@@ -50,12 +51,22 @@ def prepare_runner(work: Work) -> None:
 
 
 def _on_this_worker(work: Work) -> Work:
-    """The work with this worker's own number of threads, where that was left to it; it changes no pixel."""
-    if not work.threads_of_worker:
+    """The work with this worker's own number of threads and device, where that was left to it.
+
+    Neither changes a pixel, as long as the devices are of one kind.
+    """
+    in_turn = work.devices_in_turn and work.request.device.startswith("cuda")
+    if not (work.threads_of_worker or in_turn):
         return work
     from distributed import get_worker
 
-    return replace(work, request=replace(work.request, threads=get_worker().state.nthreads))
+    request = work.request
+    if work.threads_of_worker:
+        request = replace(request, threads=get_worker().state.nthreads)
+    if in_turn:
+        number = int(get_worker().name)  # a local cluster counts its workers
+        request = replace(request, device=device_of_worker(request.device, number, cuda_devices()))
+    return replace(work, request=request)
 
 
 def stop_runner(key: str) -> None:

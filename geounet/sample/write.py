@@ -230,6 +230,7 @@ def _open_rasters(stack: ExitStack, paths: SamplePaths, size: int, seed: int) ->
     files[1].write_colormap(1, _colour_table(dict(enumerate(COLOURS))))
     files[2].write_colormap(1, _colour_table({0: COLOURS[1], 1: COLOURS[2]}))
     files[1].update_tags(**{f"CLASS_{value}": name for value, name in enumerate(CLASSES)})
+    files[2].update_tags(CLASS_0="other", CLASS_1=CLASSES[2])
     for file in files:
         file.update_tags(**about)
     return files

@@ -6,36 +6,13 @@ import base64
 import math
 from html import escape
 
-from geounet.io.report_style import STYLE
+from geounet.io.report_style import page
 from geounet.score.scores import ClassScores, Place, Score, Scores
 from geounet.score.tell import amount, label, number, percent
 
 _CELL = 64
 _LARGEST = 24  # classes beyond which a matrix is not drawn
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-{style}{more}</style>
-</head>
-<body>
-<main>
-<header>
-<p class="kicker">geounet evaluate</p>
-<h1>{prediction}</h1>
-<p class="lead">against {truth}</p>
-</header>
-{body}
-<footer>{footer}</footer>
-</main>
-</body>
-</html>
-"""
 _MORE = """\
 .matrix text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 .matrix .dark { fill: #fff; }
@@ -49,14 +26,15 @@ _MORE = """\
 def render(scores: Scores) -> str:
     """The report as HTML; every name in it is escaped."""
     sections = (_warnings(scores), _summary(scores), _classes(scores), _matrix(scores), _worst(scores))
-    return _PAGE.format(
-        title=escape(f"{_name(scores.prediction)} against {_name(scores.truth)}"),
-        style=STYLE,
-        more=_MORE,
-        prediction=escape(_name(scores.prediction)),
-        truth=escape(_name(scores.truth)),
-        body="\n".join(s for s in sections if s),
-        footer=escape(" · ".join(f"{label(k)} {v}" for k, v in scores.settings.items())),
+    prediction, truth = _name(scores.prediction), _name(scores.truth)
+    return page(
+        sections,
+        title=f"{prediction} against {truth}",
+        kicker="geounet evaluate",
+        heading=prediction,
+        lead=f"against {truth}",
+        footer=" · ".join(f"{label(k)} {v}" for k, v in scores.settings.items()),
+        style=_MORE,
     )
 
 

@@ -9,7 +9,7 @@ polynomial costs a tenth of the projection. `geounet.io.patches` makes the polyn
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -20,9 +20,21 @@ LON, LAT, Q = 0, 16, 32
 """Where the three bicubics begin among the 48 numbers of a patch: degrees, degrees, and q of the latitude."""
 
 
+class Patchwork(NamedTuple):
+    """The patchwork over a raster."""
+
+    numbers: Any
+    """``(48 * rows * cols,)``: coefficients of each square; NaN where a patch is not good."""
+    rows: int
+    cols: int
+    scale: float
+    """Squares per pixel."""
+
+
 @njit(cache=True, nogil=True)
-def _place(x: Any, y: Any, scale: float, rows: int, cols: int) -> Any:
+def _place(x: Any, y: Any, patches: Patchwork) -> Any:
     """Where the numbers of the patch of a pixel corner begin, and the corner's place −1..1 in it."""
+    scale, rows, cols = patches.scale, patches.rows, patches.cols
     col, row = np.int64(x * scale), np.int64(y * scale)
     col, row = min(col, np.int64(cols - 1)), min(row, np.int64(rows - 1))
     return 48 * (row * cols + col), 2.0 * (x * scale - col) - 1.0, 2.0 * (y * scale - row) - 1.0
@@ -45,25 +57,14 @@ def _step(lon0: float, lat0: float, lon1: float, lat1: float, e2: float) -> floa
 
 
 @njit(cache=True, nogil=True)
-def _long_edge(
-    x: float,
-    y: float,
-    dx: float,
-    dy: float,
-    n: int,
-    c: Any,
-    scale: float,
-    rows: int,
-    cols: int,
-    base: float,
-    e2: float,
-) -> Any:
+def _long_edge(x: float, y: float, dx: float, dy: float, n: int, patches: Patchwork, base: float, e2: float) -> Any:
     """∫ (q − ``base``) dλ along an edge in ``n`` pieces, and its length."""
-    k, u, v = _place(x, y, scale, rows, cols)
+    c = patches.numbers
+    k, u, v = _place(x, y, patches)
     lon, lat, q = _value(c, k + LON, u, v), _value(c, k + LAT, u, v), _value(c, k + Q, u, v)
     total, length = 0.0, 0.0
     for s in range(1, n + 1):
-        k, u, v = _place(x + dx * s / n, y + dy * s / n, scale, rows, cols)
+        k, u, v = _place(x + dx * s / n, y + dy * s / n, patches)
         next_lon, next_lat = _value(c, k + LON, u, v), _value(c, k + LAT, u, v)
         next_q = _value(c, k + Q, u, v)
         total += (next_lon - lon) * (0.5 * (q + next_q) - base)
@@ -73,19 +74,7 @@ def _long_edge(
 
 
 @njit(cache=True, nogil=True)
-def _ring(
-    corners: Any,
-    a: int,
-    b: int,
-    c: Any,
-    rows: int,
-    cols: int,
-    scale: float,
-    longest: float,
-    e2: float,
-    lonlat: Any,
-    q: Any,
-) -> Any:
+def _ring(corners: Any, a: int, b: int, patches: Patchwork, longest: float, e2: float, lonlat: Any, q: Any) -> Any:
     """∫ q dλ around the ring of the corners ``a`` to ``b``, and its length."""
     total, length, base = 0.0, 0.0, q[a]
     j = b - 1
@@ -95,7 +84,7 @@ def _ring(
         size = max(abs(dx), abs(dy))
         if size > longest:
             pieces = np.int64(math.ceil(size / longest))
-            area, step = _long_edge(x, y, dx, dy, pieces, c, scale, rows, cols, base, e2)
+            area, step = _long_edge(x, y, dx, dy, pieces, patches, base, e2)
             total += area
             length += step
         else:  # so short that the mean of both ends is as good as Simpson's rule
@@ -111,10 +100,7 @@ def measure(
     ring_starts: Any,
     polygon_starts: Any,
     shape_starts: Any,
-    c: Any,
-    rows: int,
-    cols: int,
-    scale: float,
+    patches: Patchwork,
     longest: float,
     e2: float,
     lonlat: Any,
@@ -122,14 +108,13 @@ def measure(
     """Areas and lengths ``(n,)`` of shapes, and ``(n,)`` whether all corners are known.
 
     Areas in the unit ``∫ q dλ`` with λ in degrees, lengths in semi-major axes; ``e2`` is the square of the
-    eccentricity. ``corners`` ``(corners, 2)`` as (column, row) inside the raster; ``c`` 48 coefficients for each
-    of ``rows`` × ``cols`` squares of ``1 / scale`` pixels, NaN where a patch is not good; edges longer than
-    ``longest`` pixels are followed in pieces. ``lonlat`` ``(corners, 2)`` is filled: degrees, NaN where unknown.
+    eccentricity. ``corners`` ``(corners, 2)`` as (column, row) inside the raster; edges longer than ``longest``
+    pixels are followed in pieces. ``lonlat`` ``(corners, 2)`` is filled: degrees, NaN where unknown.
     """
-    n = shape_starts.size - 1
+    n, c = shape_starts.size - 1, patches.numbers
     q = np.empty(corners.shape[0])
     for i in range(corners.shape[0]):
-        k, u, v = _place(corners[i, 0], corners[i, 1], scale, rows, cols)
+        k, u, v = _place(corners[i, 0], corners[i, 1], patches)
         lonlat[i, 0] = _value(c, k + LON, u, v)
         lonlat[i, 1] = _value(c, k + LAT, u, v)
         q[i] = _value(c, k + Q, u, v)
@@ -139,7 +124,7 @@ def measure(
         for p in range(shape_starts[f], shape_starts[f + 1]):
             for r in range(polygon_starts[p], polygon_starts[p + 1]):
                 a, b = ring_starts[r], ring_starts[r + 1]
-                total, length = _ring(corners, a, b, c, rows, cols, scale, longest, e2, lonlat, q)
+                total, length = _ring(corners, a, b, patches, longest, e2, lonlat, q)
                 areas[f] += abs(total) if r == polygon_starts[p] else -abs(total)
                 lengths[f] += length
         known[f] = not math.isnan(areas[f])

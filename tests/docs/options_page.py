@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from geounet.cli.main import cli
+from geounet.cli.commands import cli
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "options.md"
 _INTRODUCTION = """\

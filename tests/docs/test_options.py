@@ -9,7 +9,7 @@ import markdown_blocks
 import options_page
 import pytest
 
-from geounet.cli.main import cli
+from geounet.cli.commands import cli
 
 _OTHERS = {"--nworkers", "--nthreads", "--memory-limit"}  # of dask worker, in docs/clusters.md
 _BENCHMARKS = (markdown_blocks.ROOT / "tests" / "benchmarks" / "__main__.py").read_text(encoding="utf-8")

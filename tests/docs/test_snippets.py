@@ -18,7 +18,8 @@ import click
 import markdown_blocks
 import pytest
 
-from geounet.cli.main import cli, run
+from geounet.cli.commands import cli
+from geounet.cli.main import run
 from geounet.config import build_options
 from geounet.run.options import InferOptions
 

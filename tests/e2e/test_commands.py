@@ -12,7 +12,7 @@ import pytest
 import rasterio
 from packages import constant, hashes, load, save, write_scene
 
-from geounet.cli.main import COMMANDS
+from geounet.cli.commands import COMMANDS
 
 
 @pytest.fixture

@@ -139,6 +139,13 @@ def test_reader_of_the_output_has_gone(world):
     assert ending.stderr == ""
 
 
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", ">&- 2>&- <&-"])
+def test_streams_that_are_closed(world, closed):
+    shell = f"'{sys.executable}' -m geounet info '{world.scene}' {closed}"
+    ending = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=60)
+    assert (ending.returncode, ending.stderr) == (0, "")
+
+
 def test_help_starts_at_once_and_imports_nothing_heavy():
     code = (
         "import sys; from geounet.cli.main import run; run(['infer', '--help']); "

@@ -271,6 +271,7 @@ def test_an_onnx_file_that_does_not_fit_its_sidecar_or_the_tiles_is_one_line(tmp
         {"heads": [{"name": "a", "classes": [{"name": "x"}]}, {"name": "a", "classes": [{"name": "x"}]}]},
         {"heads": [{"name": "a", "classes": [{"name": "x"}, {"name": "x"}]}]},
         {"heads": [{"name": n, "classes": [{"name": "x"}]} for n in ("road", "road_confidence")]},
+        {"heads": [{"name": n, "classes": [{"name": "x"}]} for n in ("road", "road_cleaned")]},
         {"tile": "big"},
         {"tile": 0},
         {"divisor": 0},

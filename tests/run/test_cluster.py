@@ -102,6 +102,28 @@ def test_ctrl_c_with_workers(case: Case, tmp_path: Path) -> None:
     assert not alive
 
 
+SCRIPT = """
+import sys
+from pathlib import Path
+with Path(sys.argv[0]).with_name("starts").open("a") as file:
+    file.write("1")
+import geounet
+run = geounet.infer({scene!r}, workers=2, model={model!r}, output={output!r}, device="cpu", block=100, threads=1)
+print(run.tiles > 0)
+"""
+
+
+def test_a_script_without_a_main_guard(case: Case, tmp_path: Path) -> None:
+    """Workers do not run the script again, which would call infer in each of them."""
+    script, out = tmp_path / "script.py", tmp_path / "out"
+    names = {"scene": str(case.scene), "model": str(case.model), "output": str(out)}
+    script.write_text(SCRIPT.format(**names))
+    ending = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
+    assert (ending.returncode, ending.stdout, ending.stderr) == (0, "True\n", "")
+    assert (tmp_path / "starts").read_text() == "1"
+    assert hashes(out) == case.undisturbed
+
+
 # --- an external scheduler ------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,8 @@ from processes import Case
 PROGRAM = """
 import json, logging, signal, sys, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import spawn
+from rasterio._env import get_gdal_config
 import torch, dask, distributed, rasterio, geopandas, numba  # what their import does is theirs
 
 def state():
@@ -25,6 +27,8 @@ def state():
         "torch": [torch.get_num_threads(), later],
         "filters": [str(entry) for entry in warnings.filters],
         "signals": [str(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)],
+        "cache": get_gdal_config("GDAL_CACHEMAX"),
+        "spawn": str(spawn.get_preparation_data),
         "hooks": [str(sys.excepthook), str(threading.excepthook), str(warnings.showwarning)],
     }
 
@@ -32,6 +36,7 @@ if __name__ == "__main__":
     import geounet
     logging.getLogger("distributed").setLevel(logging.INFO)
     torch.set_num_threads(3)
+    rasterio._env.set_gdal_config("GDAL_CACHEMAX", 300_000_000)
     warnings.filterwarnings("error", message="nobody says this")
     options = json.loads(sys.argv[1])
     before = state()

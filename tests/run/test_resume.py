@@ -221,6 +221,38 @@ def test_another_run_into_the_folder_is_refused_unless_overwriting(case: Case, t
         assert hashes(output) != case.undisturbed
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"formats": "fgb,shp,geojsonseq"}, {}), ({"cleaned": True, "confidence": True}, {"overlap": 8})],
+)
+def test_overwriting_leaves_nothing_of_the_run_before_and_all_that_is_not_ours(
+    case: Case, tmp_path: Path, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    out, fresh = tmp_path / "out", tmp_path / "fresh"
+    infer(case, out, block=100, **before)
+    kept = {"notes.txt": b"mine", "landuse.gpkg": b"not of that run"}
+    for name, content in kept.items():
+        (out / name).write_bytes(content)
+    touched = out / ("road.fgb" if after == {} else "road_cleaned.tif")
+    touched.write_bytes(b"worked on since")
+    infer(case, out, block=100, overwrite=True, **after)
+    infer(case, fresh, block=100, **after)
+    found = {p.name for p in out.iterdir()}
+    assert found == {p.name for p in fresh.iterdir()} | set(kept) | {touched.name}
+    assert {name: (out / name).read_bytes() for name in kept} == kept
+    assert touched.read_bytes() == b"worked on since"
+
+
+def test_a_record_cannot_reach_out_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    out = tmp_path / "out"
+    out.mkdir()
+    status = (tmp_path / "mine").stat()
+    files = {"../mine": [status.st_size, status.st_mtime_ns]}
+    (out / "run.json").write_text(json.dumps({"vectors": {"key": "x", "files": files, "facts": {}}}))
+    assert Record(out).remains({}, out) == []
+
+
 @pytest.mark.parametrize("change", [{"overlap": 8}, {"tta": "flips"}, {"nodata": 7.0}, {"aoi": True}])
 def test_parts_of_another_option_never_mix(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]

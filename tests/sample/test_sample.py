@@ -85,6 +85,8 @@ def test_footprint_nodata_and_tags(sample: SamplePaths) -> None:
         assert file.nodata == 255
         assert file.colormap(1)[0][:3] == (215, 75, 59)
         assert file.tags()["CLASS_4"] == "water"
+    with rasterio.open(sample.truth_road) as file:
+        assert (file.tags()["CLASS_0"], file.tags()["CLASS_1"]) == ("other", "road")
 
 
 def features(path: Path) -> list[dict]:
