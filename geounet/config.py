@@ -57,6 +57,7 @@ class Options(TypedDict, total=False):
     spur: float
     smooth: bool
     threshold: float | str
+    regularize: str | int | list[str] | list[int]
     stats: str | Path
     cleaned: bool
     formats: str | list[str]
@@ -266,6 +267,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "spur": _number,
     "smooth": _flag,
     "threshold": _threshold,
+    "regularize": _formats,
     "stats": _path_or_url,
     "cleaned": _flag,
     "formats": _formats,

@@ -15,6 +15,7 @@ from geounet.errors import ConfigError
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
 from geounet.io.line_layers import LineLayer, lengths, write_layer
+from geounet.io.styles import line_style, node_style
 from geounet.model.canvas import CONFIDENCE_SCALE
 from geounet.vector.centrelines import CentreLines, centre_lines
 from geounet.vector.skeleton import Skeleton, Thinner, join
@@ -63,6 +64,11 @@ class LineMaker:
         self._parts: list[Skeleton] = []
         self._row = 0
         self._sides = row_sides(ground)
+
+    @property
+    def value(self) -> int:
+        """Of the pixels that are road."""
+        return self._options.value
 
     def feed(
         self, labels: NDArray[Any], outside: NDArray[np.bool_] | None, confidence: NDArray[np.uint8] | None
@@ -122,15 +128,19 @@ def write_lines(
     *,
     name: str,
     paths: Mapping[str, tuple[Path, Path]],
+    color: str | None = None,
     container: Path | None = None,
 ) -> LineTotals:
     """Write the lines and their nodes to ``paths`` by format: the file of the lines, and that of the nodes.
 
-    ``container``: a GeoPackage in the making that takes both layers instead of files of their own.
+    ``color``: of the lines, where they are to have a style. ``container``: a GeoPackage in the making that takes
+    both layers instead of files of their own.
     """
     edges, nodes = layers_of(lines, ground, name=name)
-    dropped = write_layer(edges, {f: p[0] for f, p in paths.items()}, ground, container=container)
-    write_layer(nodes, {f: p[1] for f, p in paths.items()}, ground, container=container)
+    styles = (None, None) if color is None else (line_style(color), node_style())
+    of_edges, of_nodes = ({f: p[k] for f, p in paths.items()} for k in range(2))
+    dropped = write_layer(edges, of_edges, ground, style=styles[0], container=container)
+    write_layer(nodes, of_nodes, ground, style=styles[1], container=container)
     return LineTotals(
         lines=edges.geometry.size,
         nodes=nodes.geometry.size,

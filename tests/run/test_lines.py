@@ -9,6 +9,7 @@ from typing import Any
 import geopandas
 import networkx
 import numpy as np
+import pyogrio
 import pyproj
 import pytest
 import rasterio
@@ -203,3 +204,19 @@ def test_an_area_of_interest_keeps_the_lines_that_meet_it(tmp_path: Path) -> Non
     area.to_file(tmp_path / "aoi.gpkg")
     result = vectorize(path, lines=True, aoi=tmp_path / "aoi.gpkg")
     assert 0 < result.line_count < vectorize(path, lines=True, overwrite=True).line_count
+
+
+def test_lines_and_nodes_bring_their_styles(tmp_path: Path) -> None:
+    path = raster(tmp_path / "road.tif", town())
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(CLASS_1="road #4a4a55")
+    result = vectorize(path, lines=True, formats=["gpkg", "fgb"])
+    for gpkg, qml in zip(result.line_paths[:2], ("road_lines.qml", "road_nodes.qml"), strict=True):
+        (style,) = pyogrio.read_dataframe(gpkg, layer="layer_styles").itertuples()
+        assert style.f_table_name == gpkg.stem
+        assert style.useAsDefault
+        assert (tmp_path / qml).read_text() == style.styleQML
+    assert "74,74,85,255" in (tmp_path / "road_lines.qml").read_text()
+    plain = vectorize(raster(tmp_path / "plain.tif", town()), lines=True)
+    assert plain.line_count == result.line_count
+    assert not (tmp_path / "plain_lines.qml").exists(), "nobody says a colour"
