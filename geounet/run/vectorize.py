@@ -232,7 +232,7 @@ def vectorize(
         done = None
         if line_maker is not None:
             color = _colours(raster, own).get(line_maker.value)
-            found = line_maker.finish(area)
+            found = line_maker.finish(None if area is None else _on_pixels(area, raster.geobox))
             done = write_lines(found, ground, name=name, paths=wanted, color=color, container=container)
     return VectorResult(
         paths=tuple(paths.values()),
@@ -374,16 +374,21 @@ def _inside(area: Geometry | None, raster: LabelRaster) -> Inside | None:
     """Which pixels lie in the area of interest."""
     if area is None:
         return None
-    import shapely
-
     from geounet.vector.inside import Inside
 
-    a, b, c, d, e, f = tuple(~raster.geobox.affine)[:6]
+    return Inside(_on_pixels(area, raster.geobox), width=raster.geobox.width)
+
+
+def _on_pixels(area: Geometry, geobox: GeoBox) -> Geometry:
+    """An area of the map in pixel coordinates."""
+    import shapely
+
+    a, b, c, d, e, f = tuple(~geobox.affine)[:6]
 
     def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f], axis=1)
 
-    return Inside(shapely.transform(area, to_pixels), width=raster.geobox.width)
+    return shapely.transform(area, to_pixels)
 
 
 def _area_of_interest(path: str | Path | None, geobox: GeoBox) -> Geometry | None:
