@@ -122,8 +122,8 @@ def vectorize(
         crs: of an array: its CRS, as rasterio takes it.
         nodata: of an array: the value that means no data.
         **options: as of ``geounet vectorize`` with underscores: ``min_area``, ``min_hole``, ``simplify``,
-            ``smooth``, ``threshold``, ``confidence``, ``stats``, ``aoi``, ``cleaned``, ``formats``, ``overwrite``,
-            …; see :func:`geounet.run.vectorize.vectorize`.
+            ``smooth``, ``regularize``, ``threshold``, ``confidence``, ``stats``, ``aoi``, ``cleaned``, ``formats``,
+            ``overwrite``, …; see :func:`geounet.run.vectorize.vectorize`.
 
     Raises:
         SceneError: the raster cannot be read as labels.

@@ -57,6 +57,7 @@ class Options(TypedDict, total=False):
     spur: float
     smooth: bool
     threshold: float | str
+    regularize: str | int | list[str] | list[int]
     stats: str | Path
     cleaned: bool
     formats: str | list[str]
@@ -255,6 +256,7 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "bands": _names,
     "mask": _path_or_url,
     "threshold": _threshold,
+    "regularize": _formats,
     "stats": _path_or_url,
     "formats": _formats,
 }

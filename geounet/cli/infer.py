@@ -83,6 +83,8 @@ def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
         show.table([(name, human.area(value, run.area_unit)) for name, value in areas.items()])
         if (layer := f"{head}_lines") in run.length:
             click.echo(human.lines(run.features.get(layer, 0), run.length[layer], run.area_unit))
+        if (layer := f"{head}_regularized") in run.features:
+            click.echo(f"{layer}: {human.count(run.features[layer], 'polygon')}")
     sys.stdout.flush()
 
 

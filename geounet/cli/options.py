@@ -50,6 +50,11 @@ _RUN_OPTIONS = [
         help="Probability at which masks are cut; 0.5:0.3 also keeps what is at least 0.3 and hangs together with "
         "0.5 [default: the model's].",
     ),
+    click.option(
+        "--regularize",
+        metavar="CLASS[,CLASS]",
+        help="Also write the outlines of these classes (building) with right angles, as a layer of their own.",
+    ),
     click.option("--stats", metavar="FILE.tif", help="Adds mean, min and max of this raster's bands to polygons."),
     click.option(
         "--cleaned", is_flag=True, default=None, help="Also write the labels after --min-area and --min-hole."

@@ -30,6 +30,11 @@ from geounet.io import human
     help="Cut a mask (0 and 1 with --confidence, or a raster of probabilities) at this probability; 0.5:0.3 also "
     "keeps what is at least 0.3 and hangs together with 0.5.",
 )
+@click.option(
+    "--regularize",
+    metavar="CLASS[,CLASS]",
+    help="Also write the outlines of these classes, by name or value, with right angles, as a layer of their own.",
+)
 @click.option("--stats", metavar="FILE.tif", help="Raster on the same grid: adds mean, min and max of its bands.")
 @click.option("--cleaned", metavar="FILE.tif", help="Also write the labels after --min-area and --min-hole.")
 @click.option("--aoi", metavar="FILE", help="Polygons of a vector file: keep only what lies inside.")
@@ -51,6 +56,7 @@ def vectorize(labels: str, formats: str | None, lines: str | None, as_json: bool
     geounet vectorize landuse.tif                          # → landuse.geojson
     geounet vectorize labels.tif -o map.gpkg --min-area 50
     geounet vectorize road.tif --lines                     # → road_lines.geojson, road_nodes.geojson too
+    geounet vectorize landuse.tif --regularize building    # → landuse_regularized.geojson too
     """
     from geounet.cli.progress import BarProgress, choose_progress
     from geounet.io.vectors import SUFFIXES
@@ -81,12 +87,18 @@ def vectorize(labels: str, formats: str | None, lines: str | None, as_json: bool
         facts = {"features": result.feature_count, "area_by_class": dict(result.area_by_class)}
         if result.line_paths:
             facts |= {"lines": result.line_count, "nodes": result.node_count, "length": result.length}
-        show.json_line("done", paths=[*result.paths, *result.line_paths], **facts)
+        if result.regularized_paths:
+            facts |= {"regularized": result.regularized_count, "squared": result.squared_count}
+        further = [*result.line_paths, *result.regularized_paths]
+        show.json_line("done", paths=[*result.paths, *further], **facts)
     elif not quiet:
         click.echo(human.count(result.feature_count, "polygon"))
         if result.line_paths:
             click.echo(human.lines(result.line_count, result.length, result.area_unit))
-        files = [*result.paths, *result.line_paths, *([] if result.cleaned is None else [result.cleaned])]
+        if result.regularized_paths:
+            click.echo(human.squared(result.squared_count, result.regularized_count))
+        further = [*result.line_paths, *result.regularized_paths]
+        files = [*result.paths, *further, *([] if result.cleaned is None else [result.cleaned])]
         show.table([(str(path), human.size(path.stat().st_size)) for path in files])
         show.table(
             [

@@ -46,3 +46,8 @@ def lines(number: int, length: float, area_unit: str) -> str:
         if length >= 1000
         else f"{count(number, 'line')}, {length:,.0f} m"
     )
+
+
+def squared(done: int, number: int) -> str:
+    """How many outlines have right angles now: ``480 of 524 outlines squared``."""
+    return f"{done:,} of {count(number, 'outline')} squared"

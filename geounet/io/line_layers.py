@@ -16,6 +16,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geounet.io.ground import Ground
+from geounet.io.styles import write_style_beside
 from geounet.io.vectors import publish_vectors
 
 FloatArray = NDArray[np.float64]
@@ -73,16 +74,22 @@ def _geodesic(ground: Ground, xy: FloatArray) -> FloatArray:
 
 
 def write_layer(
-    layer: LineLayer, paths: Mapping[str, Path], ground: Ground, *, container: Path | None = None
+    layer: LineLayer,
+    paths: Mapping[str, Path],
+    ground: Ground,
+    *,
+    style: str | None = None,
+    container: Path | None = None,
 ) -> int:
     """Write a layer to ``paths`` by format; returns how many features have no place on the globe (of GeoJSON).
 
-    ``container``: a GeoPackage in the making that takes the layer instead of a file of its own.
+    ``style``: QML, for the GeoPackage and beside the others. ``container``: a GeoPackage in the making that takes
+    the layer instead of a file of its own.
     """
     dropped = 0
     for name, path in paths.items():
         if name == "gpkg" and container is not None:
-            _write_ogr(layer, container, ground, name)
+            _write_ogr(layer, container, ground, name, style)
             continue
         with publish_vectors(name, path) as temporary:
             if name in _TEXT:
@@ -90,11 +97,13 @@ def write_layer(
             elif name == "parquet":
                 _frame(layer, ground).to_parquet(temporary)
             else:
-                _write_ogr(layer, temporary, ground, name)
+                _write_ogr(layer, temporary, ground, name, style)
+    if style is not None:
+        write_style_beside(paths.values(), style)
     return dropped
 
 
-def _write_ogr(layer: LineLayer, path: Path, ground: Ground, name: str) -> None:
+def _write_ogr(layer: LineLayer, path: Path, ground: Ground, name: str, style: str | None) -> None:
     from geounet.io.ogr import OgrWriter, ShapefileWriter
 
     crs = ground.geobox.crs
@@ -103,7 +112,8 @@ def _write_ogr(layer: LineLayer, path: Path, ground: Ground, name: str) -> None:
         writer = ShapefileWriter(path, layer=path.stem, crs=crs, kind=layer.kind)
     else:
         driver = "GPKG" if name == "gpkg" else "FlatGeobuf"
-        writer = OgrWriter(path, driver=driver, layer=layer.name, crs=crs, kind=layer.kind)
+        qml = (lambda: style) if name == "gpkg" else None
+        writer = OgrWriter(path, driver=driver, layer=layer.name, crs=crs, kind=layer.kind, style=qml)
     writer.put(np.asarray(shapely.to_wkb(layer.geometry), object), dict(layer.columns))
     writer.close()
 

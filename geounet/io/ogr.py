@@ -20,6 +20,8 @@ Style = Callable[[], str | None]
 
 _ANY_DAY = "2000-01-01T00:00:00.000Z"
 """What a GeoPackage says of its last change: the bytes shall not depend on the hour."""
+SHAPEFILE_LIMIT = 2**31 - 1
+"""Bytes of a ``.shp`` or ``.dbf``: beyond, many readers fail (GDAL, ESRI Shapefile driver, "Size Issues")."""
 SHAPEFILE_SIDECARS = (".shx", ".dbf", ".cpg", ".prj")
 
 
@@ -132,6 +134,12 @@ class ShapefileWriter(OgrWriter):
             super().put(wkb, {self._short[name]: _storable(column) for name, column in columns.items()})
         except (DataSourceError, FeatureError, RuntimeError) as error:
             raise WorkError(f"the Shapefile cannot take more ({error}); choose --format gpkg or fgb") from None
+        for path in (self._path, self._path.with_suffix(".dbf")):
+            if (size := path.stat().st_size) > SHAPEFILE_LIMIT:
+                raise WorkError(
+                    f"the Shapefile's {path.suffix} would have {size:,} bytes or more, and {SHAPEFILE_LIMIT:,} is "
+                    "the most that the format can hold; choose --format gpkg or fgb"
+                )
 
 
 def short_names(names: list[str]) -> dict[str, str]:

@@ -31,7 +31,8 @@ def road_graph(lines: str | Path, nodes: str | Path | None = None) -> networkx.M
     nodes = lines.with_name(_nodes_beside(lines)) if nodes is None else Path(nodes)
     graph = networkx.MultiGraph()
     for row in _rows(nodes, "_nodes", ("id", "degree")):
-        graph.add_node(row["id"], x=row["geometry"].x, y=row["geometry"].y, degree=row["degree"])
+        about = {name: row[name] for name in ("degree", "cut") if name in row}
+        graph.add_node(row["id"], x=row["geometry"].x, y=row["geometry"].y, **about)
     for row in _rows(lines, "_lines", ("id", "length_m", "from_node", "to_node")):
         graph.add_edge(row["from_node"], row["to_node"], key=row["id"], **row)
     return graph

@@ -125,6 +125,7 @@ def _settings(context: RunContext) -> dict[str, str]:
         "simplification": f"{options.simplify:g} m",
         "smoothing": "yes" if options.smooth else "no",
         "threshold of masks": options.threshold or "the model's",
+        **({"outlines with right angles": ", ".join(options.regularize)} if options.regularize else {}),
         **_line_settings(context),
     }
 
@@ -175,7 +176,7 @@ def _role(name: str, heads: set[str]) -> Literal["labels", "confidence", "polygo
     if name.endswith((".xml", ".qml", ".png", ".html", ".json")):
         return "other"
     stem, _, what = name.partition(".")[0].rpartition("_")
-    if stem in heads and name.partition(".")[0] not in heads:
+    if stem in heads and name.partition(".")[0] not in heads and what in ("lines", "nodes"):
         return "lines" if what == "lines" else "nodes"
     return "polygons"
 

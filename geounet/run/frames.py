@@ -35,6 +35,9 @@ def frame_of(labels: str | Path, **options: Any) -> GeoDataFrame:
     clash = {"formats", "overwrite"} & set(options) - ({"overwrite"} if "cleaned" in options else set())
     if clash:
         raise ConfigError(f"{clash.pop()} belongs to files; give an output, or leave it out")
+    for name in ("lines", "regularize"):
+        if options.get(name) not in (None, False):
+            raise ConfigError(f"{name} makes a layer beside the polygons; give an output")
     with tempfile.TemporaryDirectory(prefix="geounet-") as folder:
         path = Path(folder) / "polygons.gpkg"
         vectorize(labels, output=path, formats=("gpkg",), **options)

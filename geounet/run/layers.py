@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
@@ -33,9 +34,11 @@ class FeatureMaker:
     """Of which statistics are told."""
     area: shapely.Geometry | None
     """Of interest, in the scene's CRS."""
+    square: Callable[[Features, Polygons, shapely.Geometry | None], Features] | None = None
+    """Makes a second layer, of some classes with right angles; see `geounet.run.squaring.Squarer`."""
 
-    def features(self, spool: Spool, vertices: Vertices | None) -> Iterator[Features]:
-        """All features in order, numbered from 1; ``vertices`` for an outline.
+    def features(self, spool: Spool, vertices: Vertices | None) -> Iterator[tuple[Features, Features | None]]:
+        """All features in order, numbered from 1, and those that are squared besides; ``vertices`` for an outline.
 
         A chunk may be empty, and there is one for its columns.
         """
@@ -43,19 +46,20 @@ class FeatureMaker:
         count = 0
         for polygons, shapes, lonlat, areas, perimeters in self._on_the_map(spool, vertices):
             value = self.raster.value_of(polygons.label)
-            yield Features(
+            features = Features(
                 shapes=shapes,
                 lonlat=lonlat,
                 reshaped=self.outline is not None or self.area is not None,
                 id=np.arange(count + 1, count + 1 + len(shapes)),
                 value=value,
                 name=np.array([names.get(v, str(v)) for v in value.tolist()], object),
-                area=self._rounded(areas, 2),
-                perimeter=self._rounded(perimeters, 1),
+                area=rounded(areas, 2, self.ground),
+                perimeter=rounded(perimeters, 1, self.ground),
                 touches_edge=polygons.touches,
                 confidence=mean_confidence(polygons) if self.raster.has_confidence else None,
                 extra={} if self.zones is None else self.zones.columns(polygons.stats),
             )
+            yield features, None if self.square is None else self.square(features, polygons, self.area)
             count += len(shapes)
 
     def _on_the_map(
@@ -83,21 +87,27 @@ class FeatureMaker:
             part_counts=np.ones(len(polygons), np.int64),
         )
 
-    def _rounded(self, values: FloatArray, power: int) -> FloatArray:
-        """Lengths (``power`` 1) or areas (2) to a hundredth of a metre or m², or of a pixel that is smaller."""
-        pixel = self.ground.geobox.gsd() or 1.0
-        return np.round(values, 2 if pixel >= 1 else 2 - int(np.floor(power * np.log10(pixel))))
+
+def rounded(values: FloatArray, power: int, ground: Ground) -> FloatArray:
+    """Lengths (``power`` 1) or areas (2) to a hundredth of a metre or m², or of a pixel that is smaller."""
+    pixel = ground.geobox.gsd() or 1.0
+    return np.round(values, 2 if pixel >= 1 else 2 - int(np.floor(power * np.log10(pixel))))
 
 
 def _cut(polygons: Polygons, shapes: Shapes, area: shapely.Geometry) -> tuple[Polygons, Shapes]:
     """What lies inside of ``area``, which is prepared; what is cut keeps its identity."""
-    geometries = shapes.to_shapely()
+    cut = cut_shapes(shapes.to_shapely(), area)
+    kept = cut.part_counts > 0
+    return polygons.take(kept), cut.take(kept)
+
+
+def cut_shapes(geometries: NDArray[np.object_], area: shapely.Geometry) -> Shapes:
+    """What of areas ``(n,)`` lies inside of ``area``, which is prepared; a shape may have no part then."""
     inside = shapely.covers(area, geometries)
     crossing = ~inside & shapely.intersects(area, geometries)
     geometries[crossing] = shapely.intersection(geometries[crossing], area)
-    cut = from_shapely(geometries)
-    kept = (inside | crossing) & (cut.part_counts > 0)
-    return polygons.take(kept), cut.take(kept)
+    geometries[~inside & ~crossing] = shapely.Polygon()
+    return from_shapely(geometries)
 
 
 def mean_confidence(polygons: Polygons) -> FloatArray:

@@ -15,8 +15,10 @@ from geounet.errors import ConfigError
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
 from geounet.io.line_layers import LineLayer, lengths, write_layer
+from geounet.io.styles import line_style, node_style
 from geounet.model.canvas import CONFIDENCE_SCALE
 from geounet.vector.centrelines import CentreLines, centre_lines
+from geounet.vector.cutting import cut_lines
 from geounet.vector.skeleton import Skeleton, Thinner, join
 
 IntArray = NDArray[np.int64]
@@ -64,6 +66,11 @@ class LineMaker:
         self._row = 0
         self._sides = row_sides(ground)
 
+    @property
+    def value(self) -> int:
+        """Of the pixels that are road."""
+        return self._options.value
+
     def feed(
         self, labels: NDArray[Any], outside: NDArray[np.bool_] | None, confidence: NDArray[np.uint8] | None
     ) -> None:
@@ -76,7 +83,7 @@ class LineMaker:
         self._parts.append(self._thinner.feed(mask, sides=self._sides(rows), confidence=confidence))
 
     def finish(self, area: shapely.Geometry | None = None) -> CentreLines:
-        """The graph; with ``area`` only the lines that meet it, whole, so that it stays a graph."""
+        """The graph; with ``area``, in pixel coordinates, what of it lies inside, cut exactly."""
         skeleton = join([*self._parts, self._thinner.close()])
         self._parts = []
         box, options = self._raster.geobox, self._options
@@ -89,7 +96,7 @@ class LineMaker:
             likelihood=self._likelihood if self._raster.has_confidence else None,
             simplify=options.simplify,
         )
-        return lines if area is None else _meeting(lines, self._ground, area)
+        return lines if area is None else cut_lines(lines, area)
 
     def _likelihood(self, places: IntArray) -> FloatArray:
         """How likely the pixels at ``places`` are road, as the confidence raster tells."""
@@ -97,16 +104,6 @@ class LineMaker:
         labels, confidence = self._raster.at(rows, columns)
         sure = confidence.astype(np.float64) / CONFIDENCE_SCALE
         return np.where(confidence == 255, np.nan, np.where(labels == self._options.value, sure, 1.0 - sure))
-
-
-def _meeting(lines: CentreLines, ground: Ground, area: shapely.Geometry) -> CentreLines:
-    """The lines that meet ``area``, in CRS coordinates and prepared, and their nodes."""
-    count = lines.starts.size - 1
-    owner = np.repeat(np.arange(count), np.diff(lines.starts))
-    if not count:
-        return lines
-    shapes = shapely.linestrings(ground.coordinates(lines.xy), indices=owner)
-    return lines.take(np.asarray(shapely.intersects(area, shapes)))
 
 
 def row_sides(ground: Ground) -> Callable[[IntArray], FloatArray]:
@@ -122,15 +119,19 @@ def write_lines(
     *,
     name: str,
     paths: Mapping[str, tuple[Path, Path]],
+    color: str | None = None,
     container: Path | None = None,
 ) -> LineTotals:
     """Write the lines and their nodes to ``paths`` by format: the file of the lines, and that of the nodes.
 
-    ``container``: a GeoPackage in the making that takes both layers instead of files of their own.
+    ``color``: of the lines, where they are to have a style. ``container``: a GeoPackage in the making that takes
+    both layers instead of files of their own.
     """
     edges, nodes = layers_of(lines, ground, name=name)
-    dropped = write_layer(edges, {f: p[0] for f, p in paths.items()}, ground, container=container)
-    write_layer(nodes, {f: p[1] for f, p in paths.items()}, ground, container=container)
+    styles = (None, None) if color is None else (line_style(color), node_style())
+    of_edges, of_nodes = ({f: p[k] for f, p in paths.items()} for k in range(2))
+    dropped = write_layer(edges, of_edges, ground, style=styles[0], container=container)
+    write_layer(nodes, of_nodes, ground, style=styles[1], container=container)
     return LineTotals(
         lines=edges.geometry.size,
         nodes=nodes.geometry.size,
@@ -158,7 +159,12 @@ def layers_of(lines: CentreLines, ground: Ground, *, name: str) -> tuple[LineLay
     }
     shapes = shapely.linestrings(xy, indices=owner) if count else np.zeros(0, object)
     points = shapely.points(ground.coordinates(lines.node_xy)) if len(lines.node_xy) else np.zeros(0, object)
-    about_nodes = {"id": np.arange(1, len(lines.node_xy) + 1), "degree": lines.degree.astype(np.int64)}
+    about_nodes: dict[str, NDArray[Any]] = {
+        "id": np.arange(1, len(lines.node_xy) + 1),
+        "degree": lines.degree.astype(np.int64),
+    }
+    if lines.cut is not None:
+        about_nodes["cut"] = lines.cut
     return (
         LineLayer(name=f"{name}_lines", geometry=np.asarray(shapes), columns=columns, kind="LineString"),
         LineLayer(name=f"{name}_nodes", geometry=np.asarray(points), columns=about_nodes, kind="Point"),

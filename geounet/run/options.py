@@ -55,6 +55,8 @@ class InferOptions:
     smooth: bool = False
     threshold: str | None = None
     """Of mask heads: ``0.6``, or ``0.5:0.3`` with hysteresis; None: the model's."""
+    regularize: tuple[str, ...] = ()
+    """Names or values of classes whose polygons are also written with right angles."""
     stats: str | None = None
     """A raster on the grid of the results."""
     cleaned: bool = False

@@ -12,6 +12,7 @@ from geounet.run.journal import STATE, Record, forget_parts, keep_parts
 from geounet.run.options import InferOptions
 from geounet.run.plan import Plan, key_of
 from geounet.run.result import Run, area_unit
+from geounet.run.squared_classes import squared_by_head, squared_layer
 
 RASTERS, CONFIDENCES, VECTORS, DESCRIPTIONS = "rasters", "confidences", "vectors", "descriptions"
 """Stages, as the record names them."""
@@ -55,12 +56,16 @@ def confidence_files(plan: Plan, options: InferOptions) -> list[str]:
 def vector_files(plan: Plan, options: InferOptions) -> list[str]:
     """Vector files that the run leaves."""
     has_crs = plan.native_geobox.crs is not None
+    squared = squared_by_head(options.regularize, plan.package.spec.heads) if options.regularize else {}
     files = []
     for head in plan.package.spec.heads:
         layers = [head.name, *((f"{head.name}_lines", f"{head.name}_nodes") if head.lines else ())]
+        layers += [squared_layer(head.name)] if head.name in squared else []
         for form in options.formats:
             if form != "gpkg":
                 files += [name for layer in layers for name in files_of(form, layer, has_crs=has_crs)]
+        if set(options.formats) != {"gpkg"}:  # the style of the head's own layer comes with its raster
+            files += [f"{layer}.qml" for layer in layers[1:]]
         files += [cleaned_file(head)] if options.cleaned else []
     return [*files, GEOPACKAGE] if "gpkg" in options.formats else files
 
@@ -84,6 +89,7 @@ def _software(plan: Plan) -> list[str]:
 
 def vector_key(plan: Plan, options: InferOptions) -> str:
     """Names the content and the set of the vectors."""
+    asked = {"regularize": sorted(set(options.regularize))} if options.regularize else {}
     return key_of(
         rasters=raster_key(plan, options),
         min_area=options.min_area,
@@ -98,6 +104,7 @@ def vector_key(plan: Plan, options: InferOptions) -> str:
         stats=_statistics(options),
         cleaned=options.cleaned,
         formats=sorted(options.formats),
+        **asked,
     )
 
 

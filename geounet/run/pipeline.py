@@ -26,6 +26,7 @@ from geounet.run.outputs import (
 from geounet.run.plan import Plan, make_plan
 from geounet.run.progress import Progress
 from geounet.run.result import Run
+from geounet.run.squared_classes import squared_by_head
 from geounet.run.stitch import stitch_parts
 
 
@@ -105,6 +106,7 @@ def _prepare_later_stages(context: RunContext) -> None:
         absorb=options.min_area > 0 or options.min_hole > 0,
         draw=options.simplify > 0 or options.smooth,
         lines=any(head.lines for head in context.plan.package.spec.heads),
+        square=bool(options.regularize),
     )
 
 
@@ -121,6 +123,8 @@ def plan_scene(paths: Sequence[str | Path], options: InferOptions, *, several: b
     package = load_model(options.model, allow_pickle=options.allow_pickle)
     if options.threshold is not None and all(head.kind != "mask" for head in package.spec.heads):
         raise ConfigError(f"--threshold: model {package.spec.name} has no mask; only masks are cut at a threshold")
+    if options.regularize:
+        squared_by_head(options.regularize, package.spec.heads)
     with open_for(paths, options, package) as scene:
         if options.aoi is not None:
             from geounet.io.aoi import area_mask

@@ -23,11 +23,13 @@ from geounet.io.labels import LabelRaster
 from geounet.io.shapes import Features
 from geounet.io.spool import Spool
 from geounet.io.styles import polygon_style, shown_classes, write_style_beside
-from geounet.io.vectors import check_formats, open_writers
+from geounet.io.vectors import Writer, check_formats, open_writers
 from geounet.model.spec import Head, LabelClass
 from geounet.run.layers import FeatureMaker
 from geounet.run.lines import LineMaker, LineOptions, LineTotals, class_of, line_paths, write_lines
 from geounet.run.result import area_unit
+from geounet.run.squared_classes import Asked, classes_to_square, regularized_paths, squared_layer
+from geounet.run.squaring import Squarer
 from geounet.run.sweeping import OnRows, Sweep
 from geounet.run.vector_paths import cleaned_path, keep_inputs, output_paths, refuse_existing
 
@@ -65,12 +67,39 @@ class VectorResult:
     """Of all centre-lines, in metres (pixels without a CRS)."""
     cleaned: Path | None = None
     """The cleaned label raster, where one was asked for."""
+    regularized_paths: tuple[Path, ...] = ()
+    """The files of the squared outlines, by format."""
+    regularized_count: int = 0
+    """Features in them,"""
+    squared_count: int = 0
+    """and how many of these could be squared."""
+
+
+Chunk = tuple[Features, Features | None]
+"""Features, and those of them that are squared besides."""
+Writers = Mapping[str, Writer]
+"""By format."""
 
 
 @dataclass(kw_only=True)
 class _Totals:
     features: int = 0
     area: dict[int, float] = field(default_factory=dict)
+    regularized: int = 0
+    squared: int = 0
+
+    def write(self, chunks: Iterable[Chunk], writers: Writers, beside: Writers) -> None:
+        """Hand features to all writers, the squared ones to those ``beside``, and count them."""
+        for features, squares in chunks:
+            self.add(features)
+            for writer in writers.values():
+                writer.write(features)
+            if squares is None:
+                continue
+            self.regularized += squares.id.size
+            self.squared += int(squares.extra["regularized"].sum())
+            for writer in beside.values():
+                writer.write(squares)
 
     def add(self, features: Features) -> None:
         self.features += features.id.size
@@ -98,6 +127,7 @@ def vectorize(
     lines: bool | int | str = False,
     bridge: float = 0.0,
     spur: float | None = None,
+    regularize: Asked | None = None,
     overwrite: bool = False,
     block_rows: int | None = None,
     container: Path | None = None,
@@ -126,6 +156,8 @@ def vectorize(
             ``<output>_lines`` and ``<output>_nodes``: value or name of the class; True: ``road``, else 1.
         bridge: metres; gaps up to this in the centre-lines are closed.
         spur: metres; dead ends shorter than this are pruned. None: than the road is wide.
+        regularize: also write the polygons of these classes (names or values) with right angles, as
+            ``<output>_regularized``; the polygons themselves stay as they are.
         overwrite: replace files that are there.
         block_rows: rows to work on at once; the result does not depend on it.
         container: a GeoPackage in the making that takes the layer instead of a file of its own.
@@ -140,12 +172,16 @@ def vectorize(
     cut = None if threshold is None else _threshold(threshold)
     with ExitStack() as stack:
         paths = output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
-        inputs = {"labels": labels, "confidence": confidence, "--aoi": aoi, "--stats": stats}
         raster_path = cleaned_path(cleaned, paths.values(), overwrite=overwrite)
         wanted = line_paths(paths) if lines is not False else {}
         line_files = tuple(path for pair in wanted.values() for path in pair)
-        keep_inputs([*paths.values(), *line_files, *([] if raster_path is None else [raster_path])], inputs)
-        refuse_existing(line_files, overwrite=overwrite)
+        squared = regularized_paths(paths) if regularize is not None else {}
+        further = [*line_files, *squared.values()]
+        keep_inputs(
+            [*paths.values(), *further, *([] if raster_path is None else [raster_path])],
+            {"labels": labels, "confidence": confidence, "--aoi": aoi, "--stats": stats},
+        )
+        refuse_existing(further, overwrite=overwrite)
         name = next(iter(paths.values())).stem if head is None else head.name
         own = head
         if cut is not None:
@@ -171,34 +207,44 @@ def vectorize(
             progress=progress,
         )
         outline = _outline(simplify, ground, smooth=smooth)
-        maker = FeatureMaker(raster=raster, ground=ground, outline=outline, zones=zones, area=area)
+        square = _squarer(regularize, ground, names, head)
+        maker = FeatureMaker(raster=raster, ground=ground, outline=outline, zones=zones, area=area, square=square)
         folder = next(iter(paths.values())).parent
         spool = stack.enter_context(Spool(folder))
         totals = _Totals()
         qml = partial(_style, raster, own, totals.area)
+        of_squares = partial(_style, raster, own, totals.area, () if square is None else square.values)
         with ExitStack() as writing:
             rows = None if raster_path is None else _cleaned_rows(raster_path, raster, writing)
             file = _vertex_file(folder, raster, stack) if outline else None
             vertices = _swept(sweep, spool, rows, file, line_maker)
             opened = open_writers(paths, layer=name, ground=ground, style=qml, container=container)
             writers = writing.enter_context(opened)
-            for features in _ahead(maker.features(spool, vertices)):
-                totals.add(features)
-                for writer in writers.values():
-                    writer.write(features)
-        if (style := qml()) is not None:
-            write_style_beside(paths.values(), style)
+            beside = writing.enter_context(
+                open_writers(
+                    squared, layer=squared_layer(name), ground=ground, style=of_squares, container=container
+                )
+            )
+            totals.write(_ahead(maker.features(spool, vertices)), writers, beside)
+        for files, style in ((paths, qml()), (squared, of_squares())):
+            if style is not None:
+                write_style_beside(files.values(), style)
         done = None
         if line_maker is not None:
-            done = write_lines(line_maker.finish(area), ground, name=name, paths=wanted, container=container)
+            color = _colours(raster, own).get(line_maker.value)
+            found = line_maker.finish(None if area is None else _on_pixels(area, raster.geobox))
+            done = write_lines(found, ground, name=name, paths=wanted, color=color, container=container)
     return VectorResult(
         paths=tuple(paths.values()),
         feature_count=totals.features,
         area_by_class=dict(sorted(totals.area.items())),
         class_names=names,
         area_unit=area_unit(ground.geobox),
-        warnings=(*_ground_warnings(ground), *_format_warnings(writers), *_lost_lines(done)),
+        warnings=(*_ground_warnings(ground), *_format_warnings(beside or writers), *_lost_lines(done)),
         cleaned=raster_path,
+        regularized_paths=tuple(squared.values()),
+        regularized_count=totals.regularized,
+        squared_count=totals.squared,
         line_paths=line_files,
         line_count=0 if done is None else done.lines,
         node_count=0 if done is None else done.nodes,
@@ -212,26 +258,35 @@ def _lost_lines(done: LineTotals | None) -> list[str]:
     return [f"{done.dropped} centre-lines reach beyond what the CRS can show of the globe; left out"]
 
 
-def _style(raster: LabelRaster, head: Head | None, found: Iterable[int]) -> str | None:
+def _colours(raster: LabelRaster, head: Head | None) -> Mapping[int, str]:
+    """By pixel value, of a head, else as the raster says."""
+    return raster.class_colours() if head is None else {c.value: c.color for c in head.classes}
+
+
+def _style(
+    raster: LabelRaster, head: Head | None, found: Iterable[int], only: Sequence[int] | None = None
+) -> str | None:
     """QML of a head's classes, else of the pixel values that were ``found`` and have a colour in the raster."""
     if head is not None:
-        return polygon_style(shown_classes(head))
-    names, colours = raster.class_names(), raster.class_colours()
-    classes = [
-        LabelClass(value=value, name=names.get(value) or str(value), color=colours[value])
-        for value in sorted(found)
-        if value in colours
-    ]
+        classes = shown_classes(head)
+    else:
+        names, colours = raster.class_names(), raster.class_colours()
+        classes = [
+            LabelClass(value=value, name=names.get(value) or str(value), color=colours[value])
+            for value in sorted(found)
+            if value in colours
+        ]
+    classes = [c for c in classes if only is None or c.value in only]
     return polygon_style(classes) if classes else None
 
 
-def _ahead(chunks: Iterator[Features]) -> Iterator[Features]:
+def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """The same chunks, the next one being made while this one is written."""
     with ThreadPoolExecutor(1, thread_name_prefix="geounet-features") as maker:
         waiting = maker.submit(next, chunks, None)
-        while (features := waiting.result()) is not None:
+        while (chunk := waiting.result()) is not None:
             waiting = maker.submit(next, chunks, None)
-            yield features
+            yield chunk
 
 
 def _check_options(sizes: Mapping[str, float], block_rows: int | None) -> None:
@@ -276,6 +331,12 @@ def _swept(
     return vertices
 
 
+def _squarer(asked: Asked | None, ground: Ground, names: Mapping[int, str], head: Head | None) -> Squarer | None:
+    if asked is None:
+        return None
+    return Squarer(ground=ground, values=classes_to_square(asked, names, strict=head is not None))
+
+
 def _outline(simplify: float, ground: Ground, *, smooth: bool) -> Outline | None:
     if not simplify and not smooth:
         return None
@@ -313,16 +374,21 @@ def _inside(area: Geometry | None, raster: LabelRaster) -> Inside | None:
     """Which pixels lie in the area of interest."""
     if area is None:
         return None
-    import shapely
-
     from geounet.vector.inside import Inside
 
-    a, b, c, d, e, f = tuple(~raster.geobox.affine)[:6]
+    return Inside(_on_pixels(area, raster.geobox), width=raster.geobox.width)
+
+
+def _on_pixels(area: Geometry, geobox: GeoBox) -> Geometry:
+    """An area of the map in pixel coordinates."""
+    import shapely
+
+    a, b, c, d, e, f = tuple(~geobox.affine)[:6]
 
     def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f], axis=1)
 
-    return Inside(shapely.transform(area, to_pixels), width=raster.geobox.width)
+    return shapely.transform(area, to_pixels)
 
 
 def _area_of_interest(path: str | Path | None, geobox: GeoBox) -> Geometry | None:

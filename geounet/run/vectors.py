@@ -10,6 +10,7 @@ from geounet.io.atomic import publish
 from geounet.io.vectors import SUFFIXES
 from geounet.run.context import RunContext
 from geounet.run.outputs import GEOPACKAGE, VECTORS, cleaned_file, label_file, vector_files, vector_key
+from geounet.run.squared_classes import squared_by_head, squared_layer
 from geounet.run.stitch import confidence_source
 from geounet.run.vectorize import vectorize
 
@@ -25,6 +26,7 @@ def vectorize_labels(context: RunContext) -> None:
     lengths: dict[str, float] = {}
     warnings: list[str] = []
     heads = plan.package.spec.heads
+    squared = squared_by_head(options.regularize, heads) if options.regularize else {}
     context.progress.start("vectors", total=len(heads) * plan.native_geobox.height, unit="rows")
     with _geopackage(context) as container:
         for number, head in enumerate(heads):
@@ -51,6 +53,7 @@ def vectorize_labels(context: RunContext) -> None:
                 lines=1 if head.lines else False,
                 bridge=options.bridge,
                 spur=options.spur,
+                regularize=squared.get(head.name),
                 overwrite=True,  # what must not be overwritten was refused before the run began
                 container=container,
                 progress=on_rows,
@@ -62,6 +65,8 @@ def vectorize_labels(context: RunContext) -> None:
             if head.lines:
                 features |= {f"{head.name}_lines": result.line_count, f"{head.name}_nodes": result.node_count}
                 lengths[f"{head.name}_lines"] = result.length
+            if head.name in squared:
+                features[squared_layer(head.name)] = result.regularized_count
             warnings += [w for w in result.warnings if w not in warnings]
     for warning in warnings:
         context.progress.warn(warning)

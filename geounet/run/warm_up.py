@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 
-def warm_up_vectors(*, absorb: bool, draw: bool, lines: bool) -> None:
-    """Vectorize a few pixels: ``absorb`` small areas, ``draw`` outlines anew, with ``lines``.
+def warm_up_vectors(*, absorb: bool, draw: bool, lines: bool, square: bool = False) -> None:
+    """Vectorize a few pixels: ``absorb`` small areas, ``draw`` outlines anew, with ``lines``, ``square``.
 
     What goes wrong is told when it does again.
     """
@@ -30,4 +30,5 @@ def warm_up_vectors(*, absorb: bool, draw: bool, lines: bool) -> None:
         with rasterio.open(path, "w", **profile, **place) as file:
             file.write(np.array([[[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 0, 2], [0, 0, 2, 255]]], np.uint8))
         small, tolerance = 1.5 if absorb else 0.0, 1.0 if draw else 0.0
-        vectorize(path, confidence=path, min_area=small, simplify=tolerance, lines=lines)
+        squared = (1, 2) if square else None
+        vectorize(path, confidence=path, min_area=small, simplify=tolerance, lines=lines, regularize=squared)

@@ -48,6 +48,8 @@ class CentreLines:
     """``(nodes, 2)``."""
     degree: IntArray
     """``(nodes,)`` ends of edges at each node."""
+    cut: NDArray[np.bool_] | None = None
+    """``(nodes,)`` whether the border of an area of interest cut a line there; None without such an area."""
 
     def take(self, kept: NDArray[np.bool_]) -> CentreLines:
         """The edges that are ``kept`` ``(edges,)``, with the nodes at which they end; degrees are those here."""

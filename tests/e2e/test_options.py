@@ -181,6 +181,23 @@ def test_simplify_takes_corners_away_and_leaves_no_gap(run_with, world):
     assert found.geometry.area.sum() == pytest.approx(union.area, rel=1e-9)
 
 
+@pytest.mark.parametrize("block", ["32", "auto"])
+def test_regularize_adds_a_layer_whatever_the_blocks(block, run_with, world):
+    out = run_with("--regularize", "vegetation,road", "--format", "geojson,gpkg", "--block", block)
+    assert {name: digest for name, digest in hashes(out).items() if name in world.hashes} == world.hashes
+    layers = api.infer(world.scene, model=world.model, output=out, regularize=["vegetation", "road"],
+                       formats=["geojson", "gpkg"]).layers  # fmt: skip
+    for head, name in (("landuse", "vegetation"), ("road", "road")):
+        frame, squares = layers[head], layers[f"{head}_regularized"]
+        assert set(squares.name) == {name}
+        assert squares.id.tolist() == frame.id[frame.name == name].tolist()
+        assert squares.is_valid.all()
+        assert squares.regularized.any()
+        assert (out / f"{head}_regularized.qml").exists()
+    item = json.loads((out / "item.json").read_text())
+    assert item["assets"]["landuse_regularized.geojson"]["roles"] == item["assets"]["landuse.geojson"]["roles"]
+
+
 @pytest.mark.parametrize("block", ["50", "1000"])
 @pytest.mark.parametrize("threshold", ["0.6", "0.62:0.45"])
 def test_threshold_cuts_masks_anew_whatever_the_blocks(threshold, block, run_with, world, tmp_path):
@@ -321,6 +338,8 @@ def test_onnx_file_as_model(run_with, world):
         (("--min-area", "nan"), ("--min-area nan",)),
         (("--simplify", "inf"), ("--simplify inf",)),
         (("--min-hole", "-1"), ("--min-hole -1",)),
+        (("--regularize", "castle"), ("--regularize castle", "no such class", "vegetation")),
+        (("--regularize", "1"), ("--regularize 1", "landuse and road", "name")),
         (("--threshold", "1.5"), ("--threshold 1.5", "0.5:0.3")),
         (("--threshold", "0.3:0.5"), ("--threshold 0.3:0.5", "weaker")),
         (("--threshold", "high"), ("'high'", "0.5:0.3")),

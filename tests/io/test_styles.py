@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from geounet.io.styles import polygon_style, raster_style, shown_classes, write_style
+from geounet.io.styles import line_style, node_style, polygon_style, raster_style, shown_classes, write_style
 from geounet.model.spec import Head, LabelClass
 
 ROAD = Head(
@@ -39,3 +39,17 @@ def test_one_file_for_both(tmp_path: Path):
     root = ElementTree.fromstring(write_style(tmp_path / "road.qml", ROAD).read_text())
     assert root.find("pipe") is not None
     assert root.find("renderer-v2") is not None
+
+
+def test_lines_are_as_wide_as_the_road_and_nodes_are_dots():
+    root = ElementTree.fromstring(line_style("#4a4a55"))
+    wide, middle = root.findall("./renderer-v2/symbols/symbol[@type='line']/layer")
+    values = {o.get("name"): o.get("value") for o in wide.iter("Option")}
+    assert values["line_color"] == "74,74,85,255"
+    assert values["field"] == "width_m"
+    assert values["line_width_unit"] == "RenderMetersInMapUnits"
+    assert middle.find("data_defined_properties") is None
+    assert root.findtext("layerGeometryType") == "1"
+    nodes = ElementTree.fromstring(node_style())
+    assert nodes.find("./renderer-v2/symbols/symbol[@type='marker']/layer").get("class") == "SimpleMarker"
+    assert nodes.findtext("layerGeometryType") == "0"

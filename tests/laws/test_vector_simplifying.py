@@ -48,6 +48,12 @@ def check(labels: Labels, tolerance: float, *, smooth: bool) -> None:
         assert shapely.coverage_is_valid(found)
         total = shapely.area(found).sum()
         assert total - shapely.union_all(found).area <= 1e-6 * total
+        footprint = shapely.union_all(plain)
+        moved = shapely.get_parts(shapely.union_all(found).symmetric_difference(footprint))
+        moved = moved[shapely.area(moved) > 1e-9]
+        assert (shapely.distance(moved, footprint.boundary) < 1e-9).all(), (
+            "away from the rim the footprint is whole"
+        )
         if not smooth:
             corners, known = (set(map(tuple, shapely.get_coordinates(g))) for g in (found, plain))
             assert corners <= known

@@ -143,3 +143,13 @@ def test_a_background_with_very_many_holes_in_little_memory() -> None:
     assert len(polygons) == 1 + 400 * 400
     assert polygons.ring_counts[0] == 1 + 400 * 400
     assert same(polygons, trace(labels, lut=LUT, rows_at_once=801))
+
+
+@pytest.mark.slow
+def test_a_million_holes_in_a_component_that_spans_the_scene() -> None:
+    labels = np.zeros((2001, 2001), np.uint8)
+    labels[1::2, 1::2] = 1
+    polygons = trace(labels, lut=LUT, rows_at_once=128)
+    assert len(polygons) == 1 + 1000 * 1000
+    assert polygons.ring_counts[0] == 1 + 1000 * 1000
+    assert polygons.pixels[0] == 2001**2 - 1000**2

@@ -14,6 +14,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geounet.errors import WorkError
 from geounet.io.ogr import short_names
 from geounet.run.vectorize import VectorResult, vectorize
 from tests.run.test_vectorize import HEAD, patches, raster
@@ -118,6 +119,28 @@ def test_a_geopackage_takes_more_than_one_layer(tmp_path: Path) -> None:
     assert sorted(pyogrio.list_layers(target)[:, 0]) == ["first", "layer_styles", "second"]
     assert pyogrio.read_dataframe(target, layer="layer_styles").f_table_name.tolist() == ["first", "second"]
     assert not (tmp_path / "first.gpkg").exists()
+
+
+@pytest.mark.parametrize(("limit", "which"), [(20_000, ".shp"), (2**31 - 1, "")])
+def test_a_shapefile_beyond_its_limit_is_refused(
+    limit: int, which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real limit is two gigabytes; here it is also one that a small raster's polygons exceed."""
+    monkeypatch.setattr("geounet.io.ogr.SHAPEFILE_LIMIT", limit)
+    monkeypatch.setattr("geounet.io.spool._CHUNK_POLYGONS", 20)
+    path = raster(tmp_path / "a.tif", patches(60, 60))
+    (tmp_path / "out.shp").write_text("mine")
+    options = {"output": tmp_path / "out.shp", "formats": ["shp"], "overwrite": True}
+    if not which:
+        vectorize(path, **options)
+        assert (tmp_path / "out.shp").stat().st_size > 20_000
+        return
+    with pytest.raises(
+        WorkError, match=r"the Shapefile's .shp would have 2\d,\d+ bytes or more.*choose --format gpkg"
+    ):
+        vectorize(path, **options)
+    assert (tmp_path / "out.shp").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tif", "out.shp"], "nothing is left behind"
 
 
 def test_parquet_is_written_by_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import geopandas
 import networkx
 import numpy as np
+import pyogrio
 import pyproj
 import pytest
 import rasterio
@@ -197,9 +198,64 @@ def test_lines_never_replace_what_is_read(tmp_path: Path) -> None:
     assert area.read_bytes() == before
 
 
-def test_an_area_of_interest_keeps_the_lines_that_meet_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "area",
+    [
+        shapely.box(500000, 5499910, 500020, 5499990),
+        shapely.Point(500060, 5499940).buffer(33) - shapely.Point(500060, 5499940).buffer(20),
+        shapely.box(500000, 5499890, 500050, 5499960) | shapely.box(500081, 5499900, 500099, 5500010),
+    ],
+    ids=["box", "ring", "two"],
+)
+def test_an_area_of_interest_cuts_the_lines_exactly(area: shapely.Geometry, tmp_path: Path) -> None:
     path = raster(tmp_path / "road.tif", town())
-    area = geopandas.GeoDataFrame(geometry=[shapely.box(500000, 5499910, 500020, 5499990)], crs="EPSG:32633")
-    area.to_file(tmp_path / "aoi.gpkg")
-    result = vectorize(path, lines=True, aoi=tmp_path / "aoi.gpkg")
-    assert 0 < result.line_count < vectorize(path, lines=True, overwrite=True).line_count
+    geopandas.GeoDataFrame(geometry=[area], crs="EPSG:32633").to_file(tmp_path / "aoi.gpkg")
+    options = {"lines": True, "formats": ["gpkg"]}
+    whole = vectorize(path, output=tmp_path / "all.gpkg", **options)
+    result = vectorize(path, output=tmp_path / "some.gpkg", aoi=tmp_path / "aoi.gpkg", **options)
+    every, lines = (geopandas.read_file(r.line_paths[0]) for r in (whole, result))
+    nodes = geopandas.read_file(result.line_paths[1]).set_index("id")
+    assert area.buffer(1e-6).covers(lines.union_all())
+    kept = every.union_all().intersection(area)
+    assert lines.length.sum() == pytest.approx(kept.length, rel=1e-9)
+    assert lines.union_all().hausdorff_distance(kept) < 1e-6
+    assert lines.length_m.sum() == pytest.approx(lines.length.sum(), rel=2e-3)
+    assert result.length == pytest.approx(lines.length_m.sum(), abs=0.01)
+    for line in lines.itertuples():
+        for node, end in ((line.from_node, 0), (line.to_node, -1)):
+            assert line.geometry.coords[end] == nodes.geometry[node].coords[0]
+    ends = np.bincount([*lines.from_node, *lines.to_node])[1:]
+    assert nodes.degree.tolist() == ends.tolist()
+    cut = nodes[nodes.cut]
+    assert len(cut)
+    assert (cut.distance(area.boundary) < 1e-6).all()
+    assert set(cut.degree) == {1}
+    assert nodes[~nodes.cut].intersects(area).all()
+    graph = geounet.road_graph(result.line_paths[0])
+    assert graph.number_of_edges() == len(lines)
+    assert sum(cut for _, cut in graph.nodes(data="cut")) == len(cut)
+
+
+def test_a_line_that_only_touches_the_area_is_not_there(tmp_path: Path) -> None:
+    path = raster(tmp_path / "road.tif", town())
+    area = shapely.box(500002, 5499935, 500010, 5499950)  # between two roads
+    geopandas.GeoDataFrame(geometry=[area], crs="EPSG:32633").to_file(tmp_path / "aoi.gpkg")
+    result = vectorize(path, lines=True, aoi=tmp_path / "aoi.gpkg", formats=["gpkg"])
+    assert (result.line_count, result.node_count, result.length) == (0, 0, 0.0)
+    assert "cut" in geopandas.read_file(result.line_paths[1]).columns
+
+
+def test_lines_and_nodes_bring_their_styles(tmp_path: Path) -> None:
+    path = raster(tmp_path / "road.tif", town())
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(CLASS_1="road #4a4a55")
+    result = vectorize(path, lines=True, formats=["gpkg", "fgb"])
+    for gpkg, qml in zip(result.line_paths[:2], ("road_lines.qml", "road_nodes.qml"), strict=True):
+        (style,) = pyogrio.read_dataframe(gpkg, layer="layer_styles").itertuples()
+        assert style.f_table_name == gpkg.stem
+        assert style.useAsDefault
+        assert (tmp_path / qml).read_text() == style.styleQML
+    assert "74,74,85,255" in (tmp_path / "road_lines.qml").read_text()
+    plain = vectorize(raster(tmp_path / "plain.tif", town()), lines=True)
+    assert plain.line_count == result.line_count
+    assert not (tmp_path / "plain_lines.qml").exists(), "nobody says a colour"
