@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from geounet.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
-    from geopandas import GeoDataFrame
+    from geopandas import GeoDataFrame, GeoSeries
 
 _BEGINNINGS: dict[str, tuple[bytes, ...]] = {
     ".geojson": (b"{",),
@@ -94,3 +94,39 @@ def _read_parquet(path: Path) -> GeoDataFrame:
     except Exception as error:  # pyarrow raises many types
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"{path} cannot be read as GeoParquet: {said}") from error
+
+
+def read_near(path: Path, layer: str | None, area: GeoSeries) -> GeoDataFrame:
+    """The features of a layer (by default of the first with geometries) whose boxes touch that of ``area``.
+
+    Raises ConfigError where the file or the layer cannot be read, or has no CRS.
+    """
+    if path.suffix.lower() == _PARQUET and path.is_file():
+        frame = _read_parquet(path)
+        if frame.crs is not None:
+            west, south, east, north = area.to_crs(frame.crs).total_bounds
+            frame = frame.cx[west:east, south:north]
+    else:
+        check_vector_file(path, label=str(path))
+        frame = _read_ogr_near(path.absolute(), layer, area)
+    if frame.crs is None:
+        raise ConfigError(f"{path} has no CRS; expected one, so that it can be laid over the scene")
+    return frame
+
+
+def _read_ogr_near(path: Path, layer: str | None, area: GeoSeries) -> GeoDataFrame:
+    import geopandas
+    import pyogrio
+
+    try:
+        names = [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
+        chosen = layer if layer is not None else (names[0] if names else None)
+        if chosen in names:
+            has_crs = pyogrio.read_info(path, layer=chosen)["crs"] is not None
+            return geopandas.read_file(path, layer=chosen, engine="pyogrio", bbox=area if has_crs else None)
+    except Exception as error:  # pyogrio raises many types
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"{path} cannot be read as a vector file: {said}") from error
+    raise ConfigError(
+        f"{path} has no layer {layer or 'with geometries'!r}; expected one of {', '.join(names) or '-'}"
+    )

@@ -1,24 +1,25 @@
-"""Random, class-balanced windows over whole scenes. A batch is a function of the seed and the step alone."""
+"""Windows over whole scenes, as batches. A batch is a function of the seed and the step alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from geounet.errors import ConfigError
 from geounet.model.spec import NODATA, InputBand
 from geounet.train import augment
+from geounet.train.augment import Dice
 from geounet.train.config import TrainConfig
+from geounet.train.places import Spot, spots_of
 from geounet.train.scenes import EMPTY, TrainScene
+from geounet.train.survey import Survey, survey
 
 AHEAD = 3
-"""Batches that are made ahead of the network."""
+"""Batches that each reader makes ahead of the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,87 +29,175 @@ class Scaling:
     mean: Tensor
     """(bands, 1, 1)"""
     std: Tensor
+    low: Tensor
+    """Raw value that photometric augmentation calls 0."""
     top: Tensor
-    """Raw value that photometric augmentation calls 1."""
+    """Raw value that it calls 1."""
 
     @classmethod
     def of(cls, bands: Sequence[InputBand], dtype: str) -> Scaling:
         """The scaling of a model's bands."""
         mean = torch.tensor([b.mean for b in bands])[:, None, None]
         std = torch.tensor([b.std for b in bands])[:, None, None]
-        top = torch.full_like(mean, 255.0) if dtype == "uint8" else mean + 3 * std
-        return cls(mean=mean, std=std, top=top)
+        if dtype == "uint8":
+            return cls(mean=mean, std=std, low=torch.zeros_like(mean), top=torch.full_like(mean, 255.0))
+        return cls(mean=mean, std=std, low=mean - 3 * std, top=mean + 3 * std)
 
     def scale(self, raw: Tensor) -> Tensor:
         """``(value - mean) / std`` on ``(…, bands, H, W)``."""
         return (raw - self.mean) / self.std
 
+    def to(self, device: torch.device) -> Scaling:
+        """The same on another device."""
+        return Scaling(**{name: value.to(device) for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """One window as it was read, and what will happen to it."""
+
+    image: Tensor
+    """``(bands, s, s)`` float32, raw; ``s`` is the crop, or `augment.wide_side` where it will be warped."""
+    labels: Tensor
+    """``(s, s)`` uint8: class values, NODATA or EMPTY."""
+    dice: Dice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """The windows of a batch before augmentation, and those that are pasted into some of them."""
+
+    windows: tuple[Window, ...]
+    pasted: dict[int, Window]
+    """By the place in the batch of the window that they are pasted into."""
+
 
 class WindowSource:
-    """Draws batches of windows from scenes."""
+    """Draws batches of windows from scenes.
 
-    def __init__(self, scenes: Sequence[TrainScene], config: TrainConfig, scaling: Scaling) -> None:
+    Window ``i`` of a step is a function of the seed, the step and ``i``. ``share`` (rank, of how many) makes a
+    source that draws each ``of``-th window of every batch, beginning with ``rank``: together the sources of all
+    ranks draw the very windows that one would.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[TrainScene],
+        config: TrainConfig,
+        scaling: Scaling,
+        *,
+        surveys: Sequence[Survey] | None = None,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Raises ConfigError where no scene has a labelled pixel."""
         self.scenes, self.config, self.scaling = list(scenes), config, scaling
-        self.places = [_class_places(scene, len(config.classes)) for scene in scenes]
-        known = [sum(map(len, places)) for places in self.places]
-        if not any(known):
-            raise ConfigError("no training scene has a labelled pixel; expected at least one scene with labels")
-        self.chances = _scene_chances(self.scenes, known, config.data.sample_share)
-        shares = np.array(config.data.class_shares or [1.0] * len(config.classes))
-        self.class_shares = shares / shares.sum()
+        found = surveys if surveys is not None else [survey(scene, len(config.classes)) for scene in scenes]
+        self.spots = spots_of(self.scenes, found, config)
+        rank, of = share
+        self.members = range(rank, config.optimiser.batch, of)
+        self._wide = augment.wide_side(config.augment, config.data.crop)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Scaled pixels ``(N, bands, crop, crop)`` and labels ``(N, crop, crop)`` uint8 of one step."""
-        rng = np.random.default_rng([self.config.seed, step])
-        windows = [self._window(rng) for _ in range(self.config.optimiser.batch)]
-        raw = torch.stack([image for image, _ in windows])
-        labels = torch.stack([label for _, label in windows])
-        top = self.scaling.top
-        pixels = augment.photometric(raw / top, self.config.augment, rng) * top
-        scaled = self.scaling.scale(pixels).masked_fill((labels == EMPTY)[:, None], 0.0)
-        return scaled, labels.masked_fill(labels == EMPTY, NODATA)
+        return self.finish(self.draw(step))
 
-    def batches(self, first: int, end: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of the steps ``[first, end)``, made ahead on one thread."""
+    def batches(
+        self, first: int, end: int, *, device: torch.device | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of the steps ``[first, end)``, made ahead by the readers.
+
+        On a GPU, given as ``device``, windows are only read ahead, and augmented on the device.
+        """
+        there = device if device is not None and device.type == "cuda" else None
         threads = torch.get_num_threads()
-        with ThreadPoolExecutor(1, "windows", torch.set_num_threads, (1,)) as pool:  # one core of torch's is enough
-            pending: list[Future[tuple[Tensor, Tensor]]] = []
+        readers = self.config.data.readers
+        with ThreadPoolExecutor(readers, "windows", torch.set_num_threads, (1,)) as pool:  # each on one core
+            pending: list[Future[Drawn] | Future[tuple[Tensor, Tensor]]] = []
             try:
                 for step in range(first, end):
-                    while len(pending) < AHEAD and step + len(pending) < end:
-                        pending.append(pool.submit(self.batch, step + len(pending)))
-                    yield pending.pop(0).result()
+                    while len(pending) < AHEAD * readers and step + len(pending) < end:
+                        ahead = step + len(pending)
+                        pending.append(
+                            pool.submit(self.batch, ahead) if there is None else pool.submit(self.draw, ahead)
+                        )
+                    made = pending.pop(0).result()
+                    yield self.finish(made, there) if isinstance(made, Drawn) else made
             finally:
                 for future in pending:
                     future.cancel()
                 torch.set_num_threads(threads)  # the pool's choice became the default of threads to come
 
-    def _window(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        settings, crop = self.config.augment, self.config.data.crop
-        index = int(rng.choice(len(self.scenes), p=self.chances))
-        scene = self.scenes[index]
-        row, col = self._place(index, rng)
-        turns = settings.rotate > 0 and rng.random() < settings.rotate_share
-        degrees = float(rng.uniform(-settings.rotate, settings.rotate)) if turns else 0.0
-        margin = augment.rotation_margin(degrees)
-        low, high = np.log(settings.scale)
-        side = round(crop * margin * float(np.exp(rng.uniform(low, high))))
-        image, labels = _cut(scene, row, col, side, rng)
-        image, labels = augment.resize(image, labels, round(crop * margin))
-        if turns:
-            image, labels = augment.rotate(image, labels, degrees=degrees, side=crop)
-        if settings.symmetries:
-            image, labels = augment.symmetry(image, labels, int(rng.integers(8)))
+    def draw(self, step: int) -> Drawn:
+        """Read the windows of a step."""
+        windows = [self._window(step, i, 0) for i in self.members]
+        pasted = {row: self._window(step, self.members[row], 1) for row, w in enumerate(windows) if w.dice.cut}
+        return Drawn(windows=tuple(windows), pasted=pasted)
+
+    def finish(self, drawn: Drawn, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+        """Augment and scale what was read, on ``device`` or where it lies."""
+        windows = [*drawn.windows, *drawn.pasted.values()]
+        images, labels = self._placed(windows, device or torch.device("cpu"))
+        scaling = self.scaling if device is None else self.scaling.to(device)
+        dice, span = [w.dice for w in windows], scaling.top - scaling.low
+        lit = augment.photometric((images - scaling.low) / span, dice) * span + scaling.low
+        scaled = scaling.scale(lit)
+        kept = torch.from_numpy(np.stack([d.kept for d in dice])).to(scaled.device)
+        scaled = scaled.masked_fill(~kept[:, :, None, None] | (labels == EMPTY)[:, None], 0.0)
+        count = len(drawn.windows)
+        for other, row in enumerate(drawn.pasted, start=count):
+            rows, cols = windows[row].dice.cut or (slice(0), slice(0))
+            scaled[row, :, rows, cols], labels[row, rows, cols] = (
+                scaled[other, :, rows, cols],
+                labels[other, rows, cols],
+            )
+        scaled, labels = scaled[:count], labels[:count]
+        return scaled, labels.masked_fill(labels == EMPTY, NODATA)
+
+    def _window(self, step: int, member: int, paste: int) -> Window:
+        """Read one window, at the size that its dice ask for."""
+        rng = np.random.default_rng([self.config.seed, step, member, paste])
+        crop, bands = self.config.data.crop, len(self.config.bands)
+        dice = augment.throw(rng, self.config.augment, crop=crop, bands=bands)
+        if paste:
+            dice = replace(dice, cut=None)
+        spot = self.spots.draw(rng, number=step * self.config.optimiser.batch + member)
+        side = self._wide if dice.is_warped else crop
+        image, labels = self._cut(spot, max(1, round(side * dice.scale)), rng)
+        image, labels = augment.resize(image, labels, side)
+        return Window(image=image, labels=labels, dice=dice)
+
+    def _cut(self, spot: Spot, side: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A square window that holds the spot, inside the scene, at most as large as the scene."""
+        scene = self.scenes[spot.scene]
+        height, width = scene.shape
+        side = min(side, height, width)
+        back = (side // 2, side // 2) if spot.is_middle else rng.integers(side, size=2)
+        top = int(np.clip(spot.row - back[0], 0, height - side))
+        left = int(np.clip(spot.col - back[1], 0, width - side))
+        at = slice(top, top + side), slice(left, left + side)
+        pixels, found = scene.image[at], np.array(scene.labels[at])
+        image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32))
+        labels = torch.from_numpy(found)
+        empty = labels == EMPTY
+        if empty.any():  # the mean, so that resampling carries nothing over the border of what is left out
+            image = torch.where(empty, self.scaling.mean, image)
         return image, labels
 
-    def _place(self, index: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """A pixel of a drawn class, among the classes that the scene has."""
-        places = self.places[index]
-        shares = self.class_shares * [len(p) > 0 for p in places]
-        if shares.sum() == 0:
-            shares = np.array([float(len(p) > 0) for p in places])
-        chosen = places[rng.choice(len(places), p=shares / shares.sum())]
-        return chosen[rng.integers(len(chosen))]
+    def _placed(self, windows: Sequence[Window], device: torch.device) -> tuple[Tensor, Tensor]:
+        """All windows as crops ``(N, bands, crop, crop)`` with labels ``(N, crop, crop)``: warped, flipped."""
+        crop = self.config.data.crop
+        images = torch.empty(len(windows), len(self.config.bands), crop, crop, device=device)
+        labels = torch.empty(len(windows), crop, crop, dtype=torch.uint8, device=device)
+        warped = [row for row, w in enumerate(windows) if w.dice.is_warped]
+        if warped:
+            wide = torch.stack([windows[row].image for row in warped]).to(device)
+            over = torch.stack([windows[row].labels for row in warped]).to(device)
+            images[warped], labels[warped] = augment.warp(wide, over, [windows[r].dice for r in warped], crop=crop)
+        for row, window in enumerate(windows):
+            image, label = (images[row], labels[row]) if window.dice.is_warped else (window.image, window.labels)
+            image, label = augment.symmetry(image.to(device), label.to(device), window.dice.symmetry)
+            images[row], labels[row] = image.clone(), label.clone()
+        return images, labels
 
 
 def head_targets(labels: Tensor, marks: Sequence[int | None]) -> list[Tensor]:
@@ -118,39 +207,3 @@ def head_targets(labels: Tensor, marks: Sequence[int | None]) -> list[Tensor]:
         marked = labels if value is None else (labels == value).to(labels.dtype)
         targets.append(marked.masked_fill(labels == NODATA, NODATA))
     return targets
-
-
-def normalisation(scenes: Sequence[TrainScene]) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each band over the pixels that have data (every 4th row and column)."""
-    samples = [scene.image[::4, ::4][scene.labels[::4, ::4] != EMPTY] for scene in scenes]
-    values = np.concatenate(samples).astype(np.float64)
-    return values.mean(0).tolist(), np.maximum(values.std(0), 1e-6).tolist()
-
-
-def _cut(scene: TrainScene, row: int, col: int, side: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A square window that holds the pixel, inside the scene, at most as large as the scene."""
-    height, width = scene.labels.shape
-    side = max(1, min(side, height, width))
-    top = int(np.clip(row - rng.integers(side), 0, height - side))
-    left = int(np.clip(col - rng.integers(side), 0, width - side))
-    at = np.s_[top : top + side, left : left + side]
-    image = torch.from_numpy(scene.image[at].astype(np.float32)).permute(2, 0, 1)
-    return image.contiguous(), torch.from_numpy(scene.labels[at].copy())
-
-
-def _class_places(scene: TrainScene, classes: int) -> list[NDArray[np.int64]]:
-    """Pixels of each class on a coarse grid, ``(n, 2)`` rows and columns."""
-    step = max(1, min(16, min(scene.labels.shape) // 32))
-    coarse = scene.labels[::step, ::step]
-    return [np.argwhere(coarse == value) * step for value in range(classes)]
-
-
-def _scene_chances(scenes: Sequence[TrainScene], known: Sequence[int], sample_share: float) -> NDArray[np.float64]:
-    """Chance of each scene: the root of its area, so that large scenes do not drown small ones."""
-    area = np.array([scene.labels.size**0.5 if n else 0.0 for scene, n in zip(scenes, known, strict=True)])
-    drawn = np.array([scene.synthetic for scene in scenes])
-    both = area[drawn].sum() > 0 and area[~drawn].sum() > 0
-    if both:
-        area[drawn] *= sample_share / area[drawn].sum()
-        area[~drawn] *= (1 - sample_share) / area[~drawn].sum()
-    return area / area.sum()

@@ -23,11 +23,13 @@ from geounet.model.export import export_graph
 from geounet.model.networks import build_network, state_arrays
 from geounet.model.spec import Head, InputBand, LabelClass, ModelSpec
 from geounet.train import checkpoint
-from geounet.train.config import HeadConfig, SampleConfig, SceneConfig, TrainConfig, load_config
-from geounet.train.data import Scaling, WindowSource, normalisation
+from geounet.train.config import HeadConfig, TrainConfig, load_config
+from geounet.train.data import Scaling, WindowSource
 from geounet.train.loop import BEST, LAST, Training, TrainStep, fit
 from geounet.train.pretrained import load_encoder
-from geounet.train.scenes import LabelTable, TrainScene, load_scene
+from geounet.train.scenes import TrainScene, load_scenes
+from geounet.train.splits import split
+from geounet.train.survey import Survey, check_classes, class_counts, normalisation, survey
 
 OFF_COLOR = "#000000"
 """What maps show where a mask head marks nothing."""
@@ -55,14 +57,35 @@ def train(
     """
     file, folder = Path(config_path), Path(output)
     config = load_config(file)
+    options: dict[str, Any] = {"fresh": fresh, "device": device, "threads": threads}
+    cache = folder / "cache"
+    return train_config(config, folder, base=file.parent, cache=cache, progress=progress, warn=warn, **options)
+
+
+def train_config(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    base: Path,
+    cache: Path,
+    fresh: bool = False,
+    device: str | None = None,
+    threads: int | None = None,
+    progress: Callable[[TrainStep], None] | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> Path:
+    """`train` for a file that was read: ``base`` is its folder, ``cache`` that of the decoded scenes."""
     where = _device(device)
     if threads is not None and threads < 1:
         raise ConfigError(f"--threads {threads}: expected at least 1")
     with _torch_threads(threads):
-        scenes = load_scenes(config, root=file.parent / config.data.root, cache=folder / "cache")
-        learned, held = split(scenes, config)
-        spec = make_spec(config, learned)
-        training = _begin(config, spec, learned, held, folder, root=file.parent, device=where)
+        parts = split(load_scenes(config, root=base / config.data.root, cache=cache), config)
+        learned, held = parts.learned, parts.held
+        surveys = [survey(scene, len(config.classes)) for scene in learned]
+        for line in check_classes(class_counts(surveys), config):
+            warn(line)
+        spec = make_spec(config, learned, surveys)
+        training = _begin(config, spec, learned, held, folder, root=base, device=where, surveys=surveys)
         if fresh:
             for name in (LAST, BEST):
                 (folder / name).unlink(missing_ok=True)
@@ -100,65 +123,13 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
-def load_scenes(config: TrainConfig, *, root: Path, cache: Path) -> list[TrainScene]:
-    """All scenes of the file, the drawn ones last, decoded into ``cache``."""
-    bands, table = len(config.bands), LabelTable.of(config)
-    scenes = [load_scene(scene, root=root, bands=bands, table=table, cache=cache) for scene in config.data.scenes]
-    values = LabelTable(classes=len(config.classes), colors=None)
-    drawn = _write_samples(config, cache / "samples")
-    return scenes + [
-        load_scene(scene, root=cache, bands=bands, table=values, cache=cache, synthetic=True) for scene in drawn
-    ]
-
-
-def _write_samples(config: TrainConfig, folder: Path) -> list[SceneConfig]:
-    """Draw the sample scenes that are not there yet. Their classes are ours, in our order."""
-    wanted = config.data.samples
-    if wanted.seeds and [c.name for c in config.classes] != ["building", "land", "road", "vegetation", "water"]:
-        raise ConfigError("sample scenes show building, land, road, vegetation, water; expected these classes")
-    return [_write_sample(folder, wanted, seed) for seed in wanted.seeds]
-
-
-def _write_sample(folder: Path, wanted: SampleConfig, seed: int) -> SceneConfig:
-    from geounet.sample.write import sample_paths, write_sample
-
-    name = f"sample_{wanted.size}_{seed}"
-    paths = sample_paths(folder / f"{name}.tif")
-    if not (paths.scene.exists() and paths.truth_landuse.exists()):
-        write_sample(paths.scene, size=wanted.size, seed=seed, overwrite=True)
-    return SceneConfig(
-        name=name,
-        group=wanted.group,
-        image=f"{folder.name}/{paths.scene.name}",
-        labels=f"{folder.name}/{paths.truth_landuse.name}",
-    )
-
-
-def split(scenes: Sequence[TrainScene], config: TrainConfig) -> tuple[list[TrainScene], list[TrainScene]]:
-    """Scenes to learn from and scenes to validate on, by group. ConfigError where that cannot be."""
-    groups = {scene.group for scene in scenes}
-    strange = sorted(set(config.data.validate_groups) - groups)
-    if strange:
-        raise ConfigError(
-            f"data.validate_groups holds {strange[0]!r}; expected groups of the scenes: {sorted(groups)}"
-        )
-    learned = [s for s in scenes if s.group not in config.data.validate_groups]
-    held = [s for s in scenes if s.group in config.data.validate_groups]
-    if not learned:
-        raise ConfigError("every scene is in data.validate_groups; expected at least one to learn from")
-    dtypes = {str(scene.image.dtype) for scene in scenes}
-    if len(dtypes) > 1:
-        raise ConfigError(f"the scenes have dtypes {sorted(dtypes)}; expected one")
-    return learned, held
-
-
-def make_spec(config: TrainConfig, learned: Sequence[TrainScene]) -> ModelSpec:
+def make_spec(config: TrainConfig, learned: Sequence[TrainScene], surveys: Sequence[Survey]) -> ModelSpec:
     """The model that will be trained; scaling that the file does not give is computed from the scenes."""
     bands = config.bands
     if all(b.mean is not None and b.std is not None for b in bands):
         values = [(b.mean or 0.0, b.std or 1.0) for b in bands]
     else:
-        values = list(zip(*normalisation(learned), strict=True))
+        values = list(zip(*normalisation(surveys), strict=True))
     return ModelSpec(
         name=config.name,
         version=config.version,
@@ -196,6 +167,7 @@ def _begin(
     *,
     root: Path,
     device: torch.device,
+    surveys: Sequence[Survey],
 ) -> Training:
     torch.manual_seed(config.seed)
     network = build_network(spec)
@@ -208,7 +180,7 @@ def _begin(
         spec=spec,
         marks=tuple(None if h.marks is None else names.index(h.marks) for h in config.heads),
         network=network,
-        source=WindowSource(learned, config, Scaling.of(spec.bands, spec.dtype)),
+        source=WindowSource(learned, config, Scaling.of(spec.bands, spec.dtype), surveys=surveys),
         validation=held,
         folder=folder,
         digest=_digest(config, [*learned, *held]),

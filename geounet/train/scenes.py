@@ -1,288 +1,238 @@
-"""Scenes with labels, decoded once into arrays on disk that windows are cut from."""
+"""The labelled scenes of a training file: found, opened, decoded into the cache or read from their rasters."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from geounet.errors import SceneError, WorkError
+from geounet.errors import ConfigError, SceneError
+from geounet.grid.geobox import GeoBox
 from geounet.model.spec import NODATA
-from geounet.train.config import SceneConfig, TrainConfig
+from geounet.train.cache import Bundle, Cache, Facts
+from geounet.train.config import ChipsConfig, LabelsConfig, SampleConfig, SceneConfig, TrainConfig
+from geounet.train.labels import LabelTable, burn_layer, class_value
+from geounet.train.planes import DirectPlane, DirectReader, Plane
+from geounet.train.sources import EMPTY, Source
 
-EMPTY = 254
-"""Label of a pixel where the image has no data; scaled pixels there are 0. NODATA only says "label unknown"."""
-STRIP = 1024
-"""Rows that are decoded at a time."""
+__all__ = ["EMPTY", "TrainScene", "load_scenes"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class LabelTable:
-    """How labels are stored: as class values, or as colours."""
-
-    classes: int
-    colors: tuple[tuple[int, int, int], ...] | None
-    """Colour of each class, or None where labels are class values."""
-    ignored: tuple[tuple[int, int, int], ...] = ()
-
-    @classmethod
-    def of(cls, config: TrainConfig) -> LabelTable:
-        """The table that a training file describes."""
-        given = [c.label_color for c in config.classes]
-        colors = tuple(rgb(c) for c in given if c is not None)
-        return cls(
-            classes=len(given),
-            colors=colors if len(colors) == len(given) else None,
-            ignored=tuple(rgb(c) for c in config.data.ignore_colors),
-        )
+SAMPLE_CLASSES = ["building", "land", "road", "vegetation", "water"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainScene:
-    """One scene in memory-mapped arrays."""
+    """One scene: memory-mapped arrays, or planes that read its rasters when they are sliced."""
 
     name: str
     group: str
-    image: NDArray[Any]
+    image: Plane
     """(height, width, bands), in the raster's dtype."""
-    labels: NDArray[np.uint8]
+    labels: Plane
     """(height, width): class values, NODATA or EMPTY."""
     synthetic: bool = False
     digest: str = ""
-    """Names the files (sizes and times) and the way they were decoded."""
+    """Names the files (sizes and times) and the way they are read."""
+    origin: str = ""
+    """What is drawn from as one: the scene's name, or that of the folder of chips."""
+    files: tuple[Path, ...] = ()
+    """The images."""
+    content: str = ""
+    """Equal for copies of one image."""
+    geobox: GeoBox | None = None
+    """Where it lies; None without a CRS, or where it is made of parts."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(height, width)``."""
+        return self.labels.shape[0], self.labels.shape[1]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One file of a scene and where it lies."""
+def load_scenes(config: TrainConfig, *, root: Path, cache: Path) -> list[TrainScene]:
+    """All scenes of the file, the chips behind them, the drawn ones last.
 
-    path: Path
-    row: int
-    col: int
-    height: int
-    width: int
-
-
-def load_scene(
-    config: SceneConfig, *, root: Path, bands: int, table: LabelTable, cache: Path, synthetic: bool = False
-) -> TrainScene:
-    """Decode a scene into ``cache``, or find it there.
-
-    Raises SceneError where files are missing, parts do not fit, a band is missing, or labels have unknown values.
+    What the disk budget has room for is decoded into ``cache``, and what was decoded there for other scenes is
+    removed. Raises SceneError where files are missing, parts do not fit, a band is missing, or labels have
+    unknown values; ConfigError where the file asks for what cannot be.
     """
-    images = _parts(config, config.image, root)
-    labels = _parts(config, config.labels, root)
-    if _extent(images) != _extent(labels):
-        raise SceneError(
-            f"scene {config.name!r}: image {_extent(images)} and labels {_extent(labels)} (height, width) differ"
+    store = Cache(cache)
+    bundles = [Bundle(sources=sources, key=_key(sources)) for sources in find_sources(config, root, cache)]
+    if not bundles:
+        raise ConfigError("data names no scene; expected scenes, chips or samples")
+    store.forget_others({bundle.key for bundle in bundles})
+    facts = [store.facts(bundle) for bundle in bundles]
+    sizes = [(bundle, sum(f.nbytes for f in known)) for bundle, known in zip(bundles, facts, strict=True)]
+    kept = store.within(sizes, config.data.cache_gb)
+    store.forget_others(kept)
+    return [
+        scene
+        for bundle, known in zip(bundles, facts, strict=True)
+        for scene in _scenes(bundle, known, store if bundle.key in kept else None)
+    ]
+
+
+def _key(sources: Sequence[Source]) -> str:
+    return hashlib.sha256("".join(source.key for source in sources).encode()).hexdigest()
+
+
+def _scenes(bundle: Bundle, facts: Sequence[Facts], store: Cache | None) -> list[TrainScene]:
+    """The scenes of a bundle, decoded where there is a store for them."""
+    planes: Sequence[tuple[Plane, Plane]]
+    if store is not None:
+        planes = store.arrays(bundle, facts)
+    else:
+        planes = [_direct(source, f) for source, f in zip(bundle.sources, facts, strict=True)]
+    return [
+        TrainScene(
+            name=source.name,
+            group=source.group,
+            image=image,
+            labels=labels,
+            synthetic=source.synthetic,
+            digest=bundle.key,
+            origin=source.origin,
+            files=tuple(path for stack in source.images for path in stack),
+            content=f.content,
+            geobox=f.geobox,
         )
-    key = _digest(images + labels, f"{bands} {table}")
-    image_file, label_file = cache / f"{key[:24]}.image.npy", cache / f"{key[:24]}.labels.npy"
-    if not label_file.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        _decode(config.name, images, labels, bands=bands, table=table, files=(image_file, label_file))
-    return TrainScene(
-        name=config.name,
-        group=config.group,
-        image=np.load(image_file, mmap_mode="r"),
-        labels=np.load(label_file, mmap_mode="r"),
+        for source, f, (image, labels) in zip(bundle.sources, facts, planes, strict=True)
+    ]
+
+
+def _direct(source: Source, facts: Facts) -> tuple[Plane, Plane]:
+    reader, shape = DirectReader(source), (facts.height, facts.width)
+    image = DirectPlane(reader, which=0, shape=(*shape, facts.bands), dtype=np.dtype(facts.dtype))
+    return image, DirectPlane(reader, which=1, shape=shape, dtype=np.dtype(np.uint8))
+
+
+def find_sources(config: TrainConfig, root: Path, cache: Path) -> list[tuple[Source, ...]]:
+    """What the file names, every scene by itself and the chips of a folder together."""
+    found: list[tuple[Source, ...]] = [(_source(scene, config, root),) for scene in config.data.scenes]
+    found += [_chips(chips, config, root) for chips in config.data.chips]
+    drawn = _write_samples(config, cache / "samples")
+    values = config.model_copy(
+        update={"classes": tuple(c.model_copy(update={"label_color": None}) for c in config.classes)}
+    )
+    return found + [(_source(scene, values, cache, synthetic=True),) for scene in drawn]
+
+
+def _source(scene: SceneConfig, config: TrainConfig, root: Path, *, synthetic: bool = False) -> Source:
+    labels = LabelsConfig(raster=scene.labels) if isinstance(scene.labels, str) else scene.labels
+    patterns = (scene.image,) if isinstance(scene.image, str) else scene.image
+    stacks = [_matches(scene.name, pattern, root, scene.columns) for pattern in patterns]
+    counts = [len(stack) for stack in stacks]
+    if len(set(counts)) > 1:
+        raise SceneError(f"scene {scene.name!r}: its image patterns match {counts} files; expected equally many")
+    return Source(
+        name=scene.name,
+        group=scene.group,
+        images=tuple(zip(*stacks, strict=True)),
+        labels=() if labels.raster is None else _matches(scene.name, labels.raster, root, scene.columns),
+        columns=scene.columns,
+        bands=tuple(band.name for band in config.bands),
+        chosen=None if scene.bands is None else tuple(str(band) for band in scene.bands),
+        nodata=scene.nodata,
+        mask=None if scene.mask is None else root / scene.mask,
+        table=LabelTable.of(config, labels),
+        layers=tuple(burn_layer(layer, root, config) for layer in labels.layers),
+        background=NODATA if labels.background is None else class_value(labels.background, config),
+        origin=scene.name,
         synthetic=synthetic,
-        digest=key,
     )
 
 
-def rgb(color: str) -> tuple[int, int, int]:
-    """``#rrggbb`` as three bytes."""
-    red, green, blue = bytes.fromhex(color.removeprefix("#"))
-    return red, green, blue
-
-
-def _open(path: Path) -> Any:
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
-    except RasterioIOError as error:
-        raise SceneError(f"{path} cannot be read as a raster: {' '.join(str(error).split())}") from error
-
-
-def _parts(config: SceneConfig, pattern: str, root: Path) -> list[Part]:
-    """The files of a pattern, row by row, ``columns`` in a row."""
+def _matches(name: str, pattern: str, root: Path, columns: int) -> tuple[Path, ...]:
+    """The files of a pattern, in order of name."""
     paths = sorted(root.glob(pattern)) if "*" in pattern else [root / pattern]
-    if not paths or len(paths) % config.columns:
+    if not paths or len(paths) % columns:
         raise SceneError(
-            f"scene {config.name!r}: {pattern!r} matches {len(paths)} files in {root}; "
-            f"expected a multiple of {config.columns} columns, at least one row"
+            f"scene {name!r}: {pattern!r} matches {len(paths)} files in {root}; "
+            f"expected a multiple of {columns} columns, at least one row"
         )
-    rows = [paths[i : i + config.columns] for i in range(0, len(paths), config.columns)]
-    parts: list[Part] = []
-    top, edges = 0, None
-    for row in rows:
-        sizes = [_size(path) for path in row]
-        widths = [width for _, width in sizes]
-        if len({height for height, _ in sizes}) > 1 or widths != (edges or widths):
+    return tuple(paths)
+
+
+def _chips(chips: ChipsConfig, config: TrainConfig, root: Path) -> tuple[Source, ...]:
+    """A source per chip."""
+    images = _matches(chips.name, chips.images, root, 1)
+    labels = _matches(chips.name, chips.labels, root, 1)
+    if len(images) != len(labels):
+        raise SceneError(
+            f"chips {chips.name!r}: {len(images)} images and {len(labels)} labels; expected a mask for each image"
+        )
+    _check_pairs(chips.name, images, labels)
+    table = LabelTable.of(config, LabelsConfig(raster=chips.labels, kind=chips.kind, values=chips.values))
+    return tuple(
+        Source(
+            name=f"{chips.name}/{image.relative_to(root).with_suffix('').as_posix()}",
+            group=_group(chips, image.relative_to(root)),
+            images=((image,),),
+            labels=(mask,),
+            bands=tuple(band.name for band in config.bands),
+            chosen=None if chips.bands is None else tuple(str(band) for band in chips.bands),
+            nodata=chips.nodata,
+            table=table,
+            origin=chips.name,
+        )
+        for image, mask in zip(images, labels, strict=True)
+    )
+
+
+def _check_pairs(name: str, images: Sequence[Path], labels: Sequence[Path]) -> None:
+    """What tells the images apart tells the masks apart: ``img_07.jpg`` goes with ``07_mask.png``."""
+    for image, mask, left, right in zip(images, labels, _telling(images), _telling(labels), strict=True):
+        if left != right:
             raise SceneError(
-                f"scene {config.name!r}: the parts of {pattern!r} do not fit together: {sizes} in a row"
+                f"chips {name!r}: {image.name} would be paired with {mask.name}; "
+                "expected masks with the names or the numbers of their images"
             )
-        lefts = np.cumsum([0, *widths[:-1]]).tolist()
-        parts += [
-            Part(path=path, row=top, col=left, height=sizes[0][0], width=width)
-            for path, left, width in zip(row, lefts, widths, strict=True)
-        ]
-        top, edges = top + sizes[0][0], widths
-    return parts
 
 
-def _size(path: Path) -> tuple[int, int]:
-    with _open(path) as dataset:
-        return dataset.height, dataset.width
+def _telling(paths: Sequence[Path]) -> list[str]:
+    """The stems without what all of them begin and end with."""
+    stems = [path.stem for path in paths]
+    first = _common(stems)
+    last = _common([stem[first:][::-1] for stem in stems])
+    return [stem[first : len(stem) - last] for stem in stems]
 
 
-def _extent(parts: Sequence[Part]) -> tuple[int, int]:
-    return max(p.row + p.height for p in parts), max(p.col + p.width for p in parts)
+def _common(texts: Sequence[str]) -> int:
+    """How many letters all of them begin with."""
+    low, high = min(texts), max(texts)
+    return next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
 
 
-def _digest(parts: Iterable[Part], options: str) -> str:
-    total = hashlib.sha256(options.encode())
-    for part in parts:
-        stat = part.path.stat()
-        total.update(f"{part.path.name} {stat.st_size} {stat.st_mtime_ns}".encode())
-    return total.hexdigest()
+def _group(chips: ChipsConfig, path: Path) -> str:
+    if chips.group_by is None:
+        return chips.group
+    found = re.search(chips.group_by, path.as_posix())
+    if found is None or found.group(1) is None:
+        raise ConfigError(f"chips {chips.name!r}: group_by {chips.group_by!r} finds nothing in {path.as_posix()}")
+    return f"{chips.group}{found.group(1)}"
 
 
-def _strips(part: Part) -> Iterator[tuple[Any, Any, slice]]:
-    """The open dataset, a strip of it, and the strip's rows in the part."""
-    from rasterio.windows import Window
-
-    with _open(part.path) as dataset:
-        for top in range(0, part.height, STRIP):
-            rows = min(STRIP, part.height - top)
-            yield dataset, Window(0, top, part.width, rows), slice(top, top + rows)
+def _write_samples(config: TrainConfig, folder: Path) -> list[SceneConfig]:
+    """Draw the sample scenes that are not there yet. Their classes are ours, in our order."""
+    wanted = config.data.samples
+    if wanted.seeds and [c.name for c in config.classes] != SAMPLE_CLASSES:
+        raise ConfigError(f"sample scenes show {', '.join(SAMPLE_CLASSES)}; expected these classes")
+    return [_write_sample(folder, wanted, seed) for seed in wanted.seeds]
 
 
-def _decode(
-    name: str,
-    images: Sequence[Part],
-    labels: Sequence[Part],
-    *,
-    bands: int,
-    table: LabelTable,
-    files: tuple[Path, Path],
-) -> None:
-    """Both arrays, the labels last: where they are, the scene is whole."""
-    from rasterio.errors import RasterioError
+def _write_sample(folder: Path, wanted: SampleConfig, seed: int) -> SceneConfig:
+    from geounet.sample.write import sample_paths, write_sample
 
-    try:
-        partial = _decode_images(name, images, bands, files[0])
-        _decode_labels(name, labels, table, partial, files[1])
-    except RasterioError as error:
-        raise SceneError(f"scene {name!r} cannot be decoded: {' '.join(str(error).split())}") from error
-    except OSError as error:
-        raise WorkError(f"scene {name!r} cannot be stored in {files[0].parent}: {error}") from error
-
-
-def _decode_images(name: str, parts: Sequence[Part], bands: int, file: Path) -> dict[tuple[int, int], Any]:
-    """Write the image; returns the strips that are not valid everywhere, as ``(row, col) → valid``."""
-    with _open(parts[0].path) as dataset:
-        dtype = dataset.dtypes[0]
-    staged = file.with_suffix(".tmp")
-    out = np.lib.format.open_memmap(staged, mode="w+", dtype=dtype, shape=(*_extent(parts), bands))
-    partial = {}
-    for part in parts:
-        for dataset, window, rows in _strips(part):
-            if dataset.count < bands:
-                raise SceneError(f"scene {name!r}: {part.path.name} has {dataset.count} bands; expected {bands}")
-            pixels = dataset.read(range(1, bands + 1), window=window)
-            valid = dataset.dataset_mask(window=window) > 0
-            if not np.issubdtype(pixels.dtype, np.integer):
-                valid &= np.isfinite(pixels).all(0)
-            top = part.row + rows.start
-            out[top : top + len(valid), part.col : part.col + part.width] = pixels.transpose(1, 2, 0)
-            if not valid.all():
-                partial[top, part.col] = valid
-    out.flush()
-    staged.replace(file)
-    return partial
-
-
-def _decode_labels(
-    name: str, parts: Sequence[Part], table: LabelTable, partial: dict[tuple[int, int], Any], file: Path
-) -> None:
-    staged = file.with_suffix(".tmp")
-    out = np.lib.format.open_memmap(staged, mode="w+", dtype=np.uint8, shape=_extent(parts))
-    for part in parts:
-        for dataset, window, rows in _strips(part):
-            labels = _read_labels(name, dataset, window, table)
-            top = part.row + rows.start
-            out[top : top + len(labels), part.col : part.col + part.width] = labels
-    for (top, left), valid in partial.items():
-        view = out[top : top + valid.shape[0], left : left + valid.shape[1]]
-        view[~valid] = EMPTY
-    out.flush()
-    staged.replace(file)
-
-
-def _read_labels(name: str, dataset: Any, window: Any, table: LabelTable) -> NDArray[np.uint8]:
-    if table.colors is not None:
-        return decode_colors(_as_rgb(name, dataset, window), table, where=f"scene {name!r}")
-    values = dataset.read(1, window=window)
-    unknown = values == NODATA
-    if dataset.nodata is not None:
-        unknown |= values == dataset.nodata
-    strange = ~unknown & ((values < 0) | (values >= table.classes))
-    if strange.any():
-        raise SceneError(
-            f"scene {name!r}: labels hold {_counts(values[strange])}; "
-            f"expected 0 to {table.classes - 1}, or {NODATA} for unknown"
-        )
-    return np.where(unknown, NODATA, values).astype(np.uint8)
-
-
-def _as_rgb(name: str, dataset: Any, window: Any) -> NDArray[np.uint8]:
-    """(3, height, width), also from a palette raster, which holds indices."""
-    from rasterio.enums import ColorInterp
-
-    if dataset.colorinterp[0] == ColorInterp.palette:
-        palette = np.zeros((256, 3), np.uint8)
-        for index, color in dataset.colormap(1).items():
-            palette[index] = color[:3]
-        return palette[dataset.read(1, window=window)].transpose(2, 0, 1)
-    if dataset.count < 3:
-        raise SceneError(f"scene {name!r}: the colour mask has {dataset.count} bands; expected red, green, blue")
-    return dataset.read((1, 2, 3), window=window)
-
-
-def decode_colors(pixels: NDArray[np.uint8], table: LabelTable, *, where: str) -> NDArray[np.uint8]:
-    """Class values ``(height, width)`` of a colour mask ``(3, height, width)``.
-
-    Raises SceneError that names unknown colours with their counts.
-    """
-    code = (pixels[0].astype(np.uint32) << 16) | (pixels[1].astype(np.uint32) << 8) | pixels[2]
-    labels = np.full(code.shape, NODATA, np.uint8)
-    known = np.zeros(code.shape, bool)
-    for value, color in [*enumerate(table.colors or ()), *((NODATA, color) for color in table.ignored)]:
-        here = code == int.from_bytes(bytes(color))
-        labels[here] = value
-        known |= here
-    if not known.all():
-        raise SceneError(
-            f"{where}: the colour mask holds {_counts(code[~known], '#{:06x}')}, which no class has; "
-            "add them to the classes or to data.ignore_colors"
-        )
-    return labels
-
-
-def _counts(values: NDArray[Any], form: str = "{}") -> str:
-    found, counts = np.unique(values, return_counts=True)
-    order = np.argsort(-counts)[:4]
-    listed = ", ".join(f"{form.format(found[i])} ({counts[i]} pixels)" for i in order)
-    return listed + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+    name = f"sample_{wanted.size}_{seed}"
+    paths = sample_paths(folder / f"{name}.tif")
+    if not (paths.scene.exists() and paths.truth_landuse.exists()):
+        write_sample(paths.scene, size=wanted.size, seed=seed, overwrite=True)
+    return SceneConfig(
+        name=name,
+        group=wanted.group,
+        image=f"{folder.name}/{paths.scene.name}",
+        labels=f"{folder.name}/{paths.truth_landuse.name}",
+    )

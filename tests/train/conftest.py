@@ -65,6 +65,7 @@ def tiny(tmp_path: Path) -> Callable[..., Path]:
                     {"name": "same", "group": "b", "image": "scene.tif", "labels": "labels.tif"},
                 ],
                 "validate_groups": ["b"],
+                "allow_overlap": True,
                 "crop": 32,
             },
             "optimiser": {"steps": 6, "batch": 2, "lr": 0.01, "ema": 0.9},

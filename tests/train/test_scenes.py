@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
 from PIL import Image
 
-from geounet.errors import SceneError
+from geounet.errors import ConfigError, SceneError
 from geounet.model.spec import NODATA
-from geounet.train.config import SceneConfig, load_config
-from geounet.train.recipe import load_scenes
-from geounet.train.scenes import EMPTY, LabelTable, TrainScene, load_scene
+from geounet.train.config import TrainConfig, load_config
+from geounet.train.scenes import EMPTY, TrainScene, load_scenes
 
 _spec = importlib.util.spec_from_file_location("train_conftest", Path(__file__).with_name("conftest.py"))
 assert _spec is not None
@@ -23,13 +23,30 @@ shared = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(shared)
 
 GREY = (155, 155, 155)
-TABLE = LabelTable(classes=3, colors=tuple(shared.COLORS), ignored=(GREY,))
-VALUES = LabelTable(classes=3, colors=None)
 
 
-def load(folder: Path, table: LabelTable, *, image: str = "scene.tif", labels: str, columns: int = 1) -> TrainScene:
-    config = SceneConfig(name="s", group="g", image=image, labels=labels, columns=columns)
-    return load_scene(config, root=folder, bands=3, table=table, cache=folder / "cache")
+def configure(
+    *, colors: bool = False, bands: tuple[str, ...] = ("red", "green", "blue"), **data: Any
+) -> TrainConfig:
+    """A training file with three classes; with colours, their labels are colours."""
+    names = ("building", "land", "water")
+    return TrainConfig.model_validate({
+        "name": "x",
+        "bands": [{"name": name} for name in bands],
+        "classes": [
+            {"name": n, "color": "#ff0000", **({"label_color": "#{:02x}{:02x}{:02x}".format(*c)} if colors else {})}
+            for n, c in zip(names, shared.COLORS, strict=True)
+        ],
+        "heads": [{"name": "landuse"}],
+        "network": {"divisor": 2},
+        "optimiser": {"steps": 1},
+        "data": {"crop": 32, "ignore_colors": ["#9b9b9b"], **data},
+    })  # fmt: skip
+
+
+def load(folder: Path, *, colors: bool = False, **scene: Any) -> TrainScene:
+    config = configure(colors=colors, scenes=[{"name": "s", "group": "g", "image": "scene.tif", **scene}])
+    return load_scenes(config, root=folder, cache=folder / "cache")[0]
 
 
 @pytest.fixture
@@ -51,8 +68,8 @@ def test_colour_masks_and_palette_masks_give_the_same_classes(tmp_path: Path, la
     picture.save(tmp_path / "rgb.png")
     picture.quantize(16, dither=Image.Dither.NONE).save(tmp_path / "palette.png")
     assert Image.open(tmp_path / "palette.png").mode == "P"
-    assert np.array_equal(load(tmp_path, TABLE, labels="rgb.png").labels, labels)
-    assert np.array_equal(load(tmp_path, TABLE, labels="palette.png").labels, labels)
+    assert np.array_equal(load(tmp_path, colors=True, labels="rgb.png").labels, labels)
+    assert np.array_equal(load(tmp_path, colors=True, labels="palette.png").labels, labels)
 
 
 def test_parts_are_joined_row_by_row(tmp_path: Path, labels: np.ndarray) -> None:
@@ -62,13 +79,13 @@ def test_parts_are_joined_row_by_row(tmp_path: Path, labels: np.ndarray) -> None
     for number, ((top, bottom), (left, right)) in enumerate(pieces, 1):
         shared.write_raster(tmp_path / f"image_{number}.tif", image[:, top:bottom, left:right])
         Image.fromarray(colored(labels)[top:bottom, left:right]).save(tmp_path / f"mask_{number}.png")
-    scene = load(tmp_path, TABLE, image="image_*.tif", labels="mask_*.png", columns=3)
+    scene = load(tmp_path, colors=True, image="image_*.tif", labels="mask_*.png", columns=3)
     assert np.array_equal(scene.image, image.transpose(1, 2, 0))
     assert np.array_equal(scene.labels, labels)
     with pytest.raises(SceneError, match=r"matches 6 files .* multiple of 4 columns"):
-        load(tmp_path, TABLE, image="image_*.tif", labels="mask_*.png", columns=4)
+        load(tmp_path, colors=True, image="image_*.tif", labels="mask_*.png", columns=4)
     with pytest.raises(SceneError, match="do not fit together"):
-        load(tmp_path, TABLE, image="image_*.tif", labels="mask_*.png", columns=2)
+        load(tmp_path, colors=True, image="image_*.tif", labels="mask_*.png", columns=2)
 
 
 def test_nodata_of_the_image_is_not_merely_unlabelled(tmp_path: Path, labels: np.ndarray) -> None:
@@ -76,7 +93,7 @@ def test_nodata_of_the_image_is_not_merely_unlabelled(tmp_path: Path, labels: np
     image[:, 40:, :9] = 0
     shared.write_raster(tmp_path / "holes.tif", np.maximum(image, (image > 0).all(0)), nodata=0)
     shared.write_raster(tmp_path / "labels.tif", labels[None], nodata=NODATA)
-    loaded = load(tmp_path, VALUES, image="holes.tif", labels="labels.tif").labels
+    loaded = load(tmp_path, image="holes.tif", labels="labels.tif").labels
     assert (loaded[40:, :9] == EMPTY).all()
     assert (loaded[:3, :5] == NODATA).all()
     assert np.array_equal(loaded[:40, 9:], labels[:40, 9:])
@@ -88,20 +105,150 @@ def test_what_is_wrong_with_labels_is_named_with_counts(tmp_path: Path, labels: 
     strange[6, 0] = (9, 9, 9)
     Image.fromarray(strange).save(tmp_path / "strange.png")
     with pytest.raises(SceneError, match=r"#010203 \(7 pixels\), #090909 \(1 pixels\), which no class has"):
-        load(tmp_path, TABLE, labels="strange.png")
+        load(tmp_path, colors=True, labels="strange.png")
+    Image.fromarray(strange).quantize(16, dither=Image.Dither.NONE).save(tmp_path / "palette.png")
+    with pytest.raises(SceneError, match=r"palette\.png: the colour mask holds #010203 \(7 pixels\)"):
+        load(tmp_path, colors=True, labels="palette.png")
     shared.write_raster(tmp_path / "values.tif", np.where(labels == 2, 7, labels)[None].astype(np.uint8))
     with pytest.raises(SceneError, match=r"labels hold 7 \(\d+ pixels\); expected 0 to 2, or 255"):
-        load(tmp_path, VALUES, labels="values.tif")
+        load(tmp_path, labels="values.tif")
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("scene", "message"),
+    [
+        ({"labels": "small.tif"}, r"image \(64, 64\) and labels \(60, 64\) \(height, width\) differ"),
+        ({"labels": "values.tif", "image": "values.tif"}, r"has 1 band \(.*\); expected 3 \(red, green, blue\)"),
+        ({"labels": "values.tif", "bands": [1, 2]}, r"has 2 bands \(red, green\); expected 3"),
+        ({"labels": "values.tif", "bands": [1, 2, "nir"]}, "there is no band 'nir'; there are 1 red"),
+        ({"labels": "scene.tif"}, "scene.tif has 3 bands; expected one band of class values"),
+        ({"labels": "broken.tif"}, "broken.tif"),
+        ({"labels": "values.tif", "image": "broken.tif"}, "broken.tif"),
+        ({"labels": "absent.tif"}, r"absent\.tif cannot be read: No such file"),
+        ({"labels": "roads.geojson"}, "roads.geojson is a vector file; name it under labels.layers"),
+        ({"labels": "moved.tif", "image": "placed.tif"}, r"different grids .* row 0, column 3 of the labels"),
+        ({"labels": "elsewhere.tif", "image": "placed.tif"}, "different CRSs"),
+        ({"labels": {"raster": "values.tif", "values": {"0": "lake"}}}, "labels name a class 'lake'"),
+        ({"labels": {"raster": "values.tif", "kind": "colors"}}, "class 'building' has no label_color"),
+        (
+            {"labels": {"raster": "values.tif", "values": {"0": "land"}}},
+            r"hold 1 \(\d+ pixels\).*expected 0, or 255",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    tmp_path: Path, labels: np.ndarray, scene: dict[str, Any], message: str
+) -> None:
+    shared.write_raster(tmp_path / "values.tif", labels[None])
     shared.write_raster(tmp_path / "small.tif", labels[None, :60])
-    with pytest.raises(SceneError, match=r"image \(64, 64\) and labels \(60, 64\)"):
-        load(tmp_path, VALUES, labels="small.tif")
-    with pytest.raises(SceneError, match="has 1 bands; expected 3"):
-        load(tmp_path, VALUES, image="values.tif", labels="values.tif")
-    broken = tmp_path / "broken.tif"
-    broken.write_bytes((tmp_path / "scene.tif").read_bytes()[:6000])
-    with pytest.raises(SceneError, match=r"scene 's' cannot be decoded|broken\.tif cannot be read"):
-        load(tmp_path, TABLE, image="broken.tif", labels="small.tif".replace("small", "scene"))
-    assert not list((tmp_path / "cache").glob("*.labels.npy"))
+    (tmp_path / "broken.tif").write_bytes((tmp_path / "scene.tif").read_bytes()[:6000])
+    (tmp_path / "roads.geojson").write_text("{}")
+    with rasterio.open(tmp_path / "scene.tif") as dataset:
+        image = dataset.read()
+    place = rasterio.Affine(0.5, 0, 400_000, 0, -0.5, 2_800_000)
+    shared.write_raster(tmp_path / "placed.tif", image, crs="EPSG:32640", transform=place)
+    moved = place @ rasterio.Affine.translation(-3, 0)
+    shared.write_raster(tmp_path / "moved.tif", labels[None], crs="EPSG:32640", transform=moved)
+    shared.write_raster(tmp_path / "elsewhere.tif", labels[None], crs="EPSG:32639", transform=place)
+    with pytest.raises((SceneError, ConfigError), match=message) as caught:
+        load(tmp_path, **scene)
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+def test_values_may_mean_other_classes(tmp_path: Path, labels: np.ndarray) -> None:
+    raw = np.select([labels == 0, labels == 1, labels == 2], [10, 20, 30], 40).astype(np.uint16)
+    shared.write_raster(tmp_path / "cover.tif", raw[None])
+    values = {10: "building", 20: "land", 30: "water", 40: "unknown"}
+    assert np.array_equal(load(tmp_path, labels={"raster": "cover.tif", "values": values}).labels, labels)
+
+
+def test_bands_are_chosen_by_name_and_stacked_from_several_rasters(tmp_path: Path, labels: np.ndarray) -> None:
+    with rasterio.open(tmp_path / "scene.tif") as dataset:
+        image = dataset.read()
+    place = {"crs": "EPSG:32640", "transform": rasterio.Affine(0.5, 0, 400_000, 0, -0.5, 2_800_000)}
+    half = {**place, "transform": rasterio.Affine(1, 0, 400_000, 0, -1, 2_800_000)}
+    heights = np.arange(32 * 32, dtype=np.float32).reshape(1, 32, 32)
+    shared.write_raster(tmp_path / "rgb.tif", image, **place)
+    shared.write_raster(tmp_path / "height.tif", heights, **half)
+    shared.write_raster(tmp_path / "labels.tif", labels[None], **place)
+    scenes = [{"name": "s", "group": "g", "image": ["rgb.tif", "height.tif"], "labels": "labels.tif"}]
+    config = configure(bands=("green", "height"), scenes=[{**scenes[0], "bands": ["green", 4]}])
+    scene = load_scenes(config, root=tmp_path, cache=tmp_path / "cache")[0]
+    assert scene.image.dtype == np.float32
+    assert np.array_equal(scene.image[:, :, 0], image[1])
+    assert scene.image[:, :, 1][::63, ::63].tolist() == heights[0, ::31, ::31].tolist()
+    by_name = configure(bands=("blue", "red"), scenes=[{**scenes[0], "image": "rgb.tif"}])
+    found = load_scenes(by_name, root=tmp_path, cache=tmp_path / "cache")[0]
+    assert np.array_equal(found.image, image[[2, 0]].transpose(1, 2, 0))
+
+
+def test_chips_are_paired_by_what_tells_them_apart(tmp_path: Path, labels: np.ndarray) -> None:
+    image = shared.tiny_image(labels % NODATA)
+    for folder in ("img", "mask"):
+        (tmp_path / folder).mkdir()
+    for i in range(6):
+        size = 16 + i
+        shared.write_raster(tmp_path / f"img/town{i // 3}_{i}_sat.tif", image[:, :size, :20])
+        shared.write_raster(tmp_path / f"mask/town{i // 3}_{i}_mask.tif", labels[None, :size, :20])
+    chips = {"name": "c", "group": "town", "group_by": r"town(\d)", "images": "img/*.tif", "labels": "mask/*.tif"}
+    scenes = load_scenes(configure(chips=[chips]), root=tmp_path, cache=tmp_path / "cache")
+    assert [s.group for s in scenes] == ["town0"] * 3 + ["town1"] * 3
+    assert {s.origin for s in scenes} == {"c"}
+    for i, scene in enumerate(scenes):
+        assert np.array_equal(scene.image, image[:, : 16 + i, :20].transpose(1, 2, 0))
+        assert np.array_equal(scene.labels, labels[: 16 + i, :20])
+    assert len(list((tmp_path / "cache").iterdir())) == 3  # one file of pixels, one of labels, one of names
+    again = load_scenes(configure(chips=[chips]), root=tmp_path, cache=tmp_path / "cache")
+    assert [s.digest for s in again] == [s.digest for s in scenes]
+    (tmp_path / "mask/town1_4_mask.tif").rename(tmp_path / "mask/town1_7_mask.tif")
+    with pytest.raises(SceneError, match=r"town1_4_sat\.tif would be paired with town1_5_mask\.tif"):
+        load_scenes(configure(chips=[chips]), root=tmp_path, cache=tmp_path / "cache")
+    (tmp_path / "mask/town1_7_mask.tif").unlink()
+    with pytest.raises(SceneError, match="6 images and 5 labels"):
+        load_scenes(configure(chips=[chips]), root=tmp_path, cache=tmp_path / "cache")
+
+
+def test_the_cache_is_a_budget_and_direct_reading_gives_the_same(tmp_path: Path, labels: np.ndarray) -> None:
+    image = shared.tiny_image(labels % NODATA)
+    image[:, 40:, :9] = 0
+    for n, size in (("small", 32), ("large", 64)):
+        shared.write_raster(
+            tmp_path / f"{n}.tif", image[:, :size], nodata=0, tiled=True, blockxsize=16, blockysize=16
+        )
+        shared.write_raster(tmp_path / f"{n}_labels.tif", labels[None, :size])
+    scenes = [{"name": n, "group": n, "image": f"{n}.tif", "labels": f"{n}_labels.tif"} for n in ("large", "small")]
+
+    def found(gb: float | None) -> list[TrainScene]:
+        return load_scenes(configure(scenes=scenes, cache_gb=gb), root=tmp_path, cache=tmp_path / "cache")
+
+    both, one, none = found(None), found(64 * 40 * 4 / 2**30), found(0)
+    kinds = [[isinstance(s.labels, np.ndarray) for s in each] for each in (both, one, none)]
+    assert kinds == [[True, True], [False, True], [False, False]]
+    for cached, mixed, direct in zip(both, one, none, strict=True):
+        assert (np.asarray(cached.labels) == EMPTY).any() == (cached.name == "large")
+        for at in (np.s_[3:60, 7:50], np.s_[1::5, ::3], np.s_[0:64, 0:64], np.s_[63:64, 0:1]):
+            for other in (mixed, direct):
+                assert np.array_equal(cached.image[at], other.image[at])
+                assert np.array_equal(cached.labels[at], other.labels[at])
+        assert np.array_equal(np.asarray(cached.labels), np.asarray(direct.labels))
+    assert not list((tmp_path / "cache").iterdir())  # what has no room any more is gone
+
+
+def test_what_nobody_needs_leaves_the_cache(tmp_path: Path, labels: np.ndarray) -> None:
+    shared.write_raster(tmp_path / "labels.tif", labels[None])
+    load(tmp_path, labels="labels.tif")
+    before = {p.name for p in (tmp_path / "cache").iterdir()}
+    (tmp_path / "cache" / "half.image.tmp").write_bytes(b"left by a kill")
+    (tmp_path / "cache" / "notes.txt").write_text("not ours")
+    shared.write_raster(tmp_path / "labels.tif", np.flipud(labels)[None])
+    scene = load(tmp_path, labels="labels.tif")
+    assert np.array_equal(scene.labels, np.flipud(labels))
+    after = {p.name for p in (tmp_path / "cache").iterdir()}
+    assert len(after) == len(before) + 1
+    assert after & before == set()
+    assert "notes.txt" in after
 
 
 @pytest.mark.real

@@ -18,7 +18,7 @@ from geounet.model.networks import load_network, read_weights
 from geounet.model.package import load_model
 from geounet.train import TrainStep, checkpoint, loop, recipe, train
 from geounet.train.config import load_config
-from geounet.train.recipe import load_scenes
+from geounet.train.scenes import load_scenes
 from geounet.train.validate import predict
 
 Write = Callable[..., Path]
@@ -40,6 +40,7 @@ def test_learns_one_window_by_heart(tiny: Write, tmp_path: Path) -> None:
         data={
             "scenes": [{"name": n, "group": n, "image": "scene.tif", "labels": "labels.tif"} for n in "ab"],
             "validate_groups": ["b"],
+            "allow_overlap": True,
             "crop": 64,
         },
         optimiser={"steps": 120, "batch": 2, "lr": 0.01, "ema": 0.8},
@@ -149,7 +150,7 @@ def test_scaling_is_computed_once_over_the_scenes_when_it_is_not_given(tiny: Wri
 
 def test_sides_of_a_split_are_checked(tiny: Write, tmp_path: Path) -> None:
     scenes = [{"name": "one", "group": "a", "image": "scene.tif", "labels": "labels.tif"}]
-    for groups, message in ((["z"], "validate_groups holds 'z'"), (["a"], "every scene is in")):
+    for groups, message in ((["z"], "validate_groups holds 'z'"), (["a"], "every scene is validated on")):
         file = tiny(data={"scenes": scenes, "crop": 32, "validate_groups": groups})
         with pytest.raises(ConfigError, match=message):
             train(file, tmp_path / "out")

@@ -1,10 +1,15 @@
 """The training file: YAML → checked, frozen values. Unknown keys are refused with the nearest one that exists."""
 
+from geounet.train.config.augment import AugmentConfig
 from geounet.train.config.data import (
-    AugmentConfig,
+    UNKNOWN,
     BandConfig,
+    BlocksConfig,
+    ChipsConfig,
     ClassConfig,
     DataConfig,
+    LabelsConfig,
+    LayerConfig,
     SampleConfig,
     SceneConfig,
 )
@@ -20,12 +25,17 @@ from geounet.train.config.section import Color, Section
 
 __all__ = [
     "RESERVED",
+    "UNKNOWN",
     "AugmentConfig",
     "BandConfig",
+    "BlocksConfig",
+    "ChipsConfig",
     "ClassConfig",
     "Color",
     "DataConfig",
     "HeadConfig",
+    "LabelsConfig",
+    "LayerConfig",
     "LossConfig",
     "NetworkConfig",
     "OptimiserConfig",

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from geounet.errors import ConfigError
-from geounet.train.config.data import AugmentConfig, BandConfig, ClassConfig, DataConfig
+from geounet.train.config.augment import AugmentConfig
+from geounet.train.config.data import BandConfig, ClassConfig, DataConfig
 from geounet.train.config.learning import HeadConfig, NetworkConfig, OptimiserConfig, ScheduleConfig
 from geounet.train.config.section import Section
 
@@ -46,6 +47,15 @@ class TrainConfig(Section):
     notes: dict[str, Any] = Field(default={})
     """Goes into the package as it stands: sources, licences, limits."""
 
+    @field_validator("classes")
+    @classmethod
+    def _different_names(cls, classes: tuple[ClassConfig, ...]) -> tuple[ClassConfig, ...]:
+        names = [c.name for c in classes]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two classes are called {twice!r}; expected a name for each")
+        return classes
+
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
         if self.name in RESERVED:
@@ -67,8 +77,8 @@ class TrainConfig(Section):
 
     @property
     def digest(self) -> str:
-        """sha256 of the values: a checkpoint belongs to one of them."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """sha256 of the values that a result depends on: a checkpoint belongs to one of them."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"data": {"cache_gb", "readers"}}), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,0 +1,45 @@
+"""What a training file says of augmentation."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from geounet.train.config.section import Section
+
+
+class AugmentConfig(Section):
+    """What may happen to a window; every strength 0 is off."""
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    """Ground side of a window over the crop's side; log-uniform."""
+    symmetries: bool = True
+    """One of the eight flips and quarter turns."""
+    rotate: float = Field(default=0.0, ge=0, le=180)
+    """Largest rotation in degrees, either way."""
+    rotate_share: float = Field(default=0.5, ge=0, le=1)
+    elastic: float = Field(default=0.0, ge=0, le=64)
+    """Largest shift of a pixel by a smooth, random field, in pixels; half of the windows are bent."""
+    elastic_length: float = Field(default=32.0, ge=4)
+    """Pixels over which the field changes."""
+    brightness: float = Field(default=0.0, ge=0)
+    """Largest shift, as a share of a band's range: 255, or for other pixel types 6 standard deviations."""
+    contrast: float = Field(default=0.0, ge=0)
+    """Largest absolute logarithm of the factor; likewise gamma, gain and saturation."""
+    gamma: float = Field(default=0.0, ge=0)
+    gain: float = Field(default=0.0, ge=0)
+    """Per band."""
+    saturation: float = Field(default=0.0, ge=0)
+    blur: float = Field(default=0.0, ge=0)
+    """Largest standard deviation in pixels; half of the windows are blurred."""
+    noise: float = Field(default=0.0, ge=0)
+    """Largest standard deviation, as a share of the range; half of the windows are noisy."""
+    channel_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Chance of each band to be wiped out; one is always left."""
+    cutmix: float = Field(default=0.0, ge=0, le=1)
+    """Share of the windows into which a rectangle of another window is pasted."""
+
+    @model_validator(mode="after")
+    def _scale(self) -> AugmentConfig:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"scale {list(self.scale)}; expected two numbers above 0, the smaller first")
+        return self

@@ -1,0 +1,101 @@
+"""A training per fold: every group is validated on once by a model that never saw it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geounet.errors import ConfigError
+from geounet.model.package import load_model
+from geounet.train.config import TrainConfig, load_config
+from geounet.train.loop import TrainStep
+from geounet.train.recipe import train_config
+from geounet.train.scenes import TrainScene, load_scenes
+
+SUMMARY = "folds.json"
+
+
+def train_folds(
+    config_path: str | Path,
+    output: str | Path,
+    folds: int,
+    *,
+    progress: Callable[[TrainStep], None] | None = None,
+    begin: Callable[[int, tuple[str, ...]], None] | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+    **options: Any,
+) -> Path:
+    """Train each fold in ``<output>/fold-<n>``; returns ``<output>/folds.json``, scores of each and their spread.
+
+    ``options`` are those of `geounet.train.train`; ``begin`` is told each fold's number and what it validates on.
+    Folds that were finished are not trained again. Raises ConfigError where there are fewer groups than folds.
+    """
+    file, folder = Path(config_path), Path(output)
+    config, cache = load_config(file), folder / "cache"
+    scenes = load_scenes(config, root=file.parent / config.data.root, cache=cache)
+    parts = fold_groups([s for s in scenes if s.group not in config.data.holdout_groups], folds)
+    found = []
+    for number, groups in enumerate(parts, start=1):
+        if begin is not None:
+            begin(number, groups)
+        target = folder / f"fold-{number}"
+        package = train_config(
+            _of_fold(config, groups),
+            target,
+            base=file.parent,
+            cache=cache,
+            progress=progress,
+            warn=warn,
+            **options,
+        )
+        scores = load_model(package).spec.provenance["scores"]
+        found.append(
+            {"fold": number, "validated_on": groups, "package": str(package.relative_to(folder)), **scores}
+        )
+    summary = folder / SUMMARY
+    summary.write_text(json.dumps({"folds": found, **_spread(found)}, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def _of_fold(config: TrainConfig, groups: tuple[str, ...]) -> TrainConfig:
+    """The training file with these groups to validate on, whatever it said itself."""
+    split = {"validate_groups": groups, "validate_scenes": (), "validate_blocks": None}
+    return config.model_copy(update={"data": config.data.model_copy(update=split)})
+
+
+def _spread(found: list[dict[str, Any]]) -> Mapping[str, Mapping[str, float]]:
+    """Mean and standard deviation over the folds of every score that all of them have."""
+    names = [n for n, v in found[0].items() if isinstance(v, float) and all(n in fold for fold in found)]
+    values = {name: np.array([fold[name] for fold in found]) for name in names}
+    return {
+        "mean": {name: round(float(each.mean()), 4) for name, each in values.items()},
+        "deviation": {name: round(float(each.std(ddof=1)), 4) for name, each in values.items()},
+    }
+
+
+def fold_groups(scenes: Sequence[TrainScene], folds: int) -> list[tuple[str, ...]]:
+    """The groups of real scenes in ``folds`` parts of about equal area. ConfigError where there are too few.
+
+    Largest group first, each into the part that is smallest so far: names and areas alone decide.
+    """
+    areas: dict[str, int] = {}
+    for scene in scenes:
+        if not scene.synthetic:
+            areas[scene.group] = areas.get(scene.group, 0) + scene.shape[0] * scene.shape[1]
+    if not 2 <= folds <= len(areas):
+        raise ConfigError(
+            f"--folds {folds}: expected 2 to the number of groups of scenes, {len(areas)} "
+            f"({', '.join(sorted(areas))})"
+        )
+    parts: list[list[str]] = [[] for _ in range(folds)]
+    sizes = [0] * folds
+    for group in sorted(areas, key=lambda g: (-areas[g], g)):
+        smallest = sizes.index(min(sizes))
+        parts[smallest].append(group)
+        sizes[smallest] += areas[group]
+    return [tuple(sorted(part)) for part in parts]
