@@ -1,0 +1,119 @@
+"""A measuring program: batches without a trainer, or training steps without a reader, in a process of its own.
+
+``python -m tests.benchmarks.training_side '{"what": …}'``; see :func:`main` for what it takes and answers.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from geounet.model.networks import build_network
+from geounet.model.spec import NODATA
+from geounet.sample.write import sample_paths
+from geounet.train.config import TrainConfig, load_config
+from geounet.train.data import Scaling, WindowSource
+from geounet.train.recipe import make_spec
+from geounet.train.scenes import load_scenes
+from geounet.train.survey import survey
+from tests.benchmarks.processes import ROOT
+
+DEFAULT = ROOT / "configs" / "train" / "landuse-roads.yaml"
+_EVERYTHING = {"elastic": 4, "channel_dropout": 0.1, "cutmix": 0.3}
+
+
+def configure(scene: Path, *, labels: str, direct: bool, everything: bool) -> TrainConfig:
+    """The default model's file, on the sample scene."""
+    config = load_config(DEFAULT)
+    paths = sample_paths(scene)
+    told: Any = str(paths.truth_landuse)
+    if labels == "vectors":
+        told = {"layers": [{"file": str(scene.with_name(f"{scene.stem}_landuse.geojson")), "field": "name"}]}
+    data = {
+        "scenes": [{"name": "s", "group": "s", "image": str(scene), "labels": told}],
+        "crop": config.data.crop,
+        "class_shares": config.data.class_shares,
+        "cache_gb": 0 if direct else None,
+    }
+    plain = [{**c.model_dump(), "label_color": None} for c in config.classes]
+    augment = {**config.augment.model_dump(), **(_EVERYTHING if everything else {})}
+    return TrainConfig.model_validate({**config.model_dump(), "classes": plain, "data": data, "augment": augment})
+
+
+def source_of(config: TrainConfig, cache: Path) -> WindowSource:
+    """Windows of the scene."""
+    scenes = load_scenes(config, root=Path("/"), cache=cache)
+    surveys = [survey(scene, len(config.classes)) for scene in scenes]
+    spec = make_spec(config, scenes, surveys)
+    return WindowSource(scenes, config, Scaling.of(spec.bands, spec.dtype), surveys=surveys)
+
+
+def read(config: TrainConfig, *, cache: Path, count: int) -> dict[str, float]:
+    """Seconds for ``count`` batches on one core, nothing else running."""
+    torch.set_num_threads(1)
+    source = source_of(config, cache)
+    for step in range(3):
+        source.batch(step)
+    started, before = time.perf_counter(), time.process_time()
+    for step in range(count):
+        source.batch(step)
+    return {"wall": time.perf_counter() - started, "cpu": time.process_time() - before, "batches": count}
+
+
+def learn(config: TrainConfig, *, cache: Path, count: int, threads: int) -> dict[str, float]:
+    """Seconds for ``count`` steps of the network over one batch that is there already.
+
+    Forward, cross-entropy, backward and AdamW alone, which is less than a trainer does.
+    """
+    torch.set_num_threads(threads)
+    source = source_of(config, cache)
+    spec = make_spec(config, source.scenes, [survey(source.scenes[0], len(config.classes))])
+    network = build_network(spec).to(memory_format=torch.channels_last).train()
+    optimiser = torch.optim.AdamW(network.parameters())
+    pixels, labels = source.batch(0)
+    pixels, labels = pixels.to(memory_format=torch.channels_last), labels.long()
+    classes = spec.head_slices()[0][1]
+
+    def step() -> None:
+        loss = F.cross_entropy(network(pixels)[:, classes], labels, ignore_index=NODATA)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    step()
+    started, before = time.perf_counter(), time.process_time()
+    for _ in range(count):
+        step()
+    return {"wall": time.perf_counter() - started, "cpu": time.process_time() - before, "batches": count}
+
+
+def main(
+    *,
+    what: str,
+    scene: str,
+    cache: str,
+    count: int,
+    threads: int = 1,
+    labels: str = "raster",
+    direct: bool = False,
+    everything: bool = False,
+) -> None:
+    """Print seconds of wall and of CPU time; ``what``: ``read`` or ``learn``."""
+    from geounet.heap import keep_freed_memory
+
+    keep_freed_memory()
+    config = configure(Path(scene), labels=labels, direct=direct, everything=everything)
+    if what == "read":
+        print(json.dumps(read(config, cache=Path(cache), count=count)))
+    else:
+        print(json.dumps(learn(config, cache=Path(cache), count=count, threads=threads)))
+
+
+if __name__ == "__main__":
+    main(**json.loads(sys.argv[1]))
