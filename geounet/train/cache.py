@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -146,8 +147,8 @@ class Cache:
         with self._storing(what):
             self.folder.mkdir(parents=True, exist_ok=True)
             staged = [file.with_suffix(".tmp") for file in files]
-            image = np.lib.format.open_memmap(staged[0], mode="w+", dtype=dtypes[0], shape=(area, bands))
-            labels = np.lib.format.open_memmap(staged[1], mode="w+", dtype=np.uint8, shape=(area,))
+            image = _new_array(staged[0], dtypes[0], (area, bands))
+            labels = _new_array(staged[1], "uint8", (area,))
             start = 0
             for source, f in zip(bundle.sources, facts, strict=True):
                 here = slice(start, start + f.area)
@@ -172,6 +173,15 @@ class Cache:
         finally:
             for half in self.folder.glob("*.tmp"):
                 half.unlink(missing_ok=True)
+
+
+def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """An array on the disk, its room taken at once: a disk that fills up later would kill the process (SIGBUS)."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _facts(source: Source) -> Facts:

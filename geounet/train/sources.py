@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -63,7 +63,8 @@ class Source:
     @property
     def key(self) -> str:
         """sha256 of the files (names, sizes, times) and of how they are read. SceneError for a missing file."""
-        how = (self.columns, self.bands, self.chosen, self.nodata, self.table, self.layers, self.background)
+        layers = [replace(layer, path=Path(layer.path.name)) for layer in self.layers]  # a folder may move
+        how = (self.columns, self.bands, self.chosen, self.nodata, self.table, layers, self.background)
         total = hashlib.sha256(repr(how).encode())
         for path in self.files:
             total.update(_state(path, self.name))

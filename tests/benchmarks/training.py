@@ -57,8 +57,8 @@ def measure(settings: Settings) -> Table:
         about=(
             f"Batches of 8 windows of 256 × 256 from a sample scene of {size} × {size}, drawn and augmented as "
             "`configs/train/landuse-roads.yaml` says by one reader on one core, against forward, loss, backward "
-            f"and optimiser of its network over one batch on {settings.threads} threads; each alone, in a process of "
-            f"its own; medians of {settings.repeats} rounds in turn."
+            f"and optimiser of its network over one batch on {settings.threads} threads; each alone, in a "
+            f"process of its own; medians of {settings.repeats} rounds in turn."
         ),
         results=(*ratios, *times),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import rasterio
 from PIL import Image
 
-from geounet.errors import ConfigError, SceneError
+from geounet.errors import ConfigError, SceneError, WorkError
 from geounet.model.spec import NODATA
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.scenes import EMPTY, TrainScene, load_scenes
@@ -234,6 +235,19 @@ def test_the_cache_is_a_budget_and_direct_reading_gives_the_same(tmp_path: Path,
                 assert np.array_equal(cached.labels[at], other.labels[at])
         assert np.array_equal(np.asarray(cached.labels), np.asarray(direct.labels))
     assert not list((tmp_path / "cache").iterdir())  # what has no room any more is gone
+
+
+def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(tmp_path: Path, labels: np.ndarray) -> None:
+    shared.write_raster(tmp_path / "labels.tif", labels[None])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))  # as near to a full disk as a test should go
+    try:
+        with pytest.raises(WorkError, match=r"scene 's' cannot be stored in .*cache: .*File too large") as caught:
+            load(tmp_path, labels="labels.tif")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_what_nobody_needs_leaves_the_cache(tmp_path: Path, labels: np.ndarray) -> None:

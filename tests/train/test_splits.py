@@ -16,8 +16,9 @@ from rasterio import Affine
 
 from geounet.errors import ConfigError
 from geounet.grid.geobox import GeoBox
+from geounet.model.package import load_model
 from geounet.model.spec import NODATA
-from geounet.train import load_config, train_folds
+from geounet.train import load_config, train, train_folds
 from geounet.train.apart import overlap
 from geounet.train.config import TrainConfig
 from geounet.train.folds import fold_groups
@@ -205,6 +206,21 @@ def test_folds_hold_every_group_once(areas: list[int], folds: int) -> None:
     assert sorted(g for part in parts for g in part) == sorted(f"s{i}" for i in range(len(areas)))
     assert all(parts)
     assert parts == fold_groups(scenes[::-1], folds)
+
+
+def test_squares_of_a_scene_that_is_read_from_its_raster_train_and_validate(
+    tiny: Callable[..., Path], tmp_path: Path
+) -> None:
+    scenes = [{"name": "one", "group": "a", "image": "scene.tif", "labels": "labels.tif"}]
+    blocks = {"side": 16, "share": 0.25, "buffer": 2}
+    data = {"scenes": scenes, "crop": 16, "validate_blocks": blocks}
+    weights = []
+    for cache_gb in (None, 0):
+        file = tiny(data={**data, "cache_gb": cache_gb}, optimiser={"steps": 2, "batch": 2})
+        package = load_model(train(file, tmp_path / f"out-{cache_gb}"))
+        assert [s["name"] for s in package.spec.provenance["validated_on"]] == ["one"]
+        weights.append(package.weights.read_bytes())
+    assert weights[0] == weights[1]
 
 
 def test_folds_train_a_model_each_and_sum_up(tiny: Callable[..., Path], tmp_path: Path) -> None:
