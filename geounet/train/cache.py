@@ -175,7 +175,7 @@ class Cache:
                 half.unlink(missing_ok=True)
 
 
-def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[Any]]:
     """An array on the disk, its room taken at once: a disk that fills up later would kill the process (SIGBUS)."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):
