@@ -1,0 +1,90 @@
+"""The training file as a whole: YAML → checked, frozen values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from geounet.errors import ConfigError
+from geounet.train.config.data import AugmentConfig, BandConfig, ClassConfig, DataConfig
+from geounet.train.config.learning import HeadConfig, NetworkConfig, OptimiserConfig, ScheduleConfig
+from geounet.train.config.section import Section
+
+RESERVED = ("cache",)
+"""Names that the package's folder may not have: training keeps its decoded scenes there."""
+
+
+class TrainConfig(Section):
+    """The whole training file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Of the model; its package becomes the folder of this name beside the checkpoints."""
+    version: str = "0"
+    description: str = ""
+    license: str = ""
+    seed: int = Field(default=0, ge=0)
+    bands: tuple[BandConfig, ...]
+    classes: tuple[ClassConfig, ...]
+    heads: tuple[HeadConfig, ...]
+    network: NetworkConfig = NetworkConfig()
+    data: DataConfig
+    augment: AugmentConfig = AugmentConfig()
+    optimiser: OptimiserConfig
+    schedule: ScheduleConfig = ScheduleConfig()
+    gsd: float | None = None
+    gsd_range: tuple[float, float] | None = None
+    half: bool = True
+    """Save convolution weights as float16."""
+    ship: Literal["best", "last"] = "best"
+    """Which weights become the package: the best validated ones or the last ones."""
+    notes: dict[str, Any] = Field(default={})
+    """Goes into the package as it stands: sources, licences, limits."""
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainConfig:
+        if self.name in RESERVED:
+            raise ValueError(f"name {self.name!r} is a folder that training itself uses; choose another")
+        names = [c.name for c in self.classes]
+        for head in self.heads:
+            if head.marks is not None and head.marks not in names:
+                raise ValueError(f"head {head.name!r} marks {head.marks!r}; expected one of {', '.join(names)}")
+        shares = self.data.class_shares
+        if shares is not None and (len(shares) != len(names) or min(shares) < 0 or sum(shares) <= 0):
+            raise ValueError(f"class_shares {list(shares)}; expected {len(names)} numbers, none negative")
+        if self.data.crop % self.network.divisor or self.schedule.tile % self.network.divisor:
+            raise ValueError(
+                f"crop {self.data.crop} and tile {self.schedule.tile}; expected multiples of {self.network.divisor}"
+            )
+        if self.schedule.overlap >= self.schedule.tile:
+            raise ValueError(f"overlap {self.schedule.overlap}; expected less than the tile, {self.schedule.tile}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the values: a checkpoint belongs to one of them."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_config(path: str | os.PathLike[str]) -> TrainConfig:
+    """Read and check a training file. Raises ConfigError with the first thing that is wrong, in one line."""
+    file = Path(path)
+    try:
+        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{file} holds {type(raw).__name__}; expected the keys of a training file")
+    try:
+        return TrainConfig.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "top level"
+        what = str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigError(f"{file}: {where}: {what}") from error
