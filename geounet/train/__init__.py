@@ -1,7 +1,8 @@
-"""Training: labelled scenes in, a model package out. Needs torch."""
+"""Training: labelled scenes in, a model package out. Needs torch and, for the steps, the extra ``train``."""
 
 from geounet.train.config import TrainConfig, load_config
-from geounet.train.loop import TrainStep
-from geounet.train.recipe import train
+from geounet.train.plan import TrainPlan
+from geounet.train.recipe import plan_training, train
+from geounet.train.state import TrainStep
 
-__all__ = ["TrainConfig", "TrainStep", "load_config", "train"]
+__all__ = ["TrainConfig", "TrainPlan", "TrainStep", "load_config", "plan_training", "train"]

@@ -8,7 +8,8 @@ import platform
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,14 @@ from geounet.model.export import export_graph
 from geounet.model.networks import build_network, state_arrays
 from geounet.model.spec import Head, InputBand, LabelClass, ModelSpec
 from geounet.train import checkpoint
-from geounet.train.config import HeadConfig, SampleConfig, SceneConfig, TrainConfig, load_config
+from geounet.train.config import HeadConfig, SampleConfig, SceneConfig, TrainConfig, load_config, resolved
 from geounet.train.data import Scaling, WindowSource, normalisation
-from geounet.train.loop import BEST, LAST, Training, TrainStep, fit
+from geounet.train.log import draw_curves
+from geounet.train.losses import class_weights
+from geounet.train.plan import TrainPlan
 from geounet.train.pretrained import load_encoder
 from geounet.train.scenes import LabelTable, TrainScene, load_scene
+from geounet.train.state import BEST, CURVES, LAST, METRICS, Training, TrainStep
 
 OFF_COLOR = "#000000"
 """What maps show where a mask head marks nothing."""
@@ -39,43 +43,108 @@ def train(
     *,
     fresh: bool = False,
     device: str | None = None,
+    devices: int = 1,
     threads: int | None = None,
     progress: Callable[[TrainStep], None] | None = None,
+    tick: Callable[[int], None] | None = None,
     warn: Callable[[str], None] = warnings.warn,
 ) -> Path:
     """Train what a file describes; returns the folder of the finished model package, ``<output>/<name>``.
 
     A training that was stopped goes on where its last checkpoint in ``output`` was taken, unless ``fresh``.
-    ``device`` is a torch device, by default the first GPU or else the CPU. ``threads`` are those of torch's
-    kernels; fewer than there are cores is faster where others compute too, for the threads of one kernel wait for
-    the slowest. ``progress`` is told every 25 steps and after each validation, ``warn`` what the package lacks.
+    ``device`` is a torch device, by default the first GPU or else the CPU; ``devices`` so many of them share each
+    batch (DDP: Lightning starts this program again for each further one). ``threads`` are those of torch's kernels;
+    fewer than there are cores is faster where others compute too, for a kernel's threads wait for the slowest.
+    ``progress`` is told every 25 steps and after each validation, ``tick`` the number of every finished step,
+    ``warn`` what the package lacks.
 
-    Raises ConfigError, SceneError and ModelError before the first step, WorkError where the loss is no number or
-    a checkpoint cannot be written, Interrupted on Ctrl-C or SIGTERM.
+    Raises ConfigError, SceneError, ModelError and MissingExtraError before the first step, WorkError where the loss
+    is no number or a checkpoint cannot be written, Interrupted on Ctrl-C or SIGTERM.
     """
+    from geounet.train.loop import fit, helps  # Lightning starts slowly, and says here if it is missing
+
+    with _torch_threads(threads):
+        job = prepare(config_path, output, fresh=fresh, device=device, devices=devices)
+        if not helps():
+            job.tell_doubts(warn)
+        if fresh and not helps():
+            for name in (LAST, BEST):
+                (job.training.folder / name).unlink(missing_ok=True)
+        if not fit(job.training, progress, tick):
+            raise SystemExit(0)  # a helper of a DDP training: the first process goes on alone
+        return _save(job, warn)
+
+
+def plan_training(
+    config_path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    fresh: bool = False,
+    device: str | None = None,
+    devices: int = 1,
+    threads: int | None = None,
+) -> TrainPlan:
+    """Read and check everything that :func:`train` would use, and say what it would do; nothing is trained.
+
+    Scenes are decoded into the cache in ``output``, where training finds them. Raises as `train` does.
+    """
+    with _torch_threads(threads):
+        job = prepare(config_path, output, fresh=fresh, device=device, devices=devices)
+    return TrainPlan.of(job.training, job.learned, job.held, doubts=job.doubts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A training that is ready to begin, or to go on."""
+
+    training: Training
+    learned: Sequence[TrainScene]
+    held: Sequence[TrainScene]
+    doubts: tuple[str, ...]
+    """What is worth a warning before hours are spent."""
+
+    def tell_doubts(self, warn: Callable[[str], None]) -> None:
+        """Warn."""
+        for doubt in self.doubts:
+            warn(doubt)
+
+
+def prepare(
+    config_path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    fresh: bool = False,
+    device: str | None = None,
+    devices: int = 1,
+) -> Job:
+    """Read the file, the scenes and the last checkpoint."""
     file, folder = Path(config_path), Path(output)
     config = load_config(file)
     where = _device(device)
-    if threads is not None and threads < 1:
-        raise ConfigError(f"--threads {threads}: expected at least 1")
-    with _torch_threads(threads):
-        scenes = load_scenes(config, root=file.parent / config.data.root, cache=folder / "cache")
-        learned, held = split(scenes, config)
-        spec = make_spec(config, learned)
-        training = _begin(config, spec, learned, held, folder, root=file.parent, device=where)
-        if fresh:
-            for name in (LAST, BEST):
-                (folder / name).unlink(missing_ok=True)
-        state = checkpoint.load(folder / LAST, digest=training.digest)
-        if state is not None:
-            training.restore(state)
-        fit(training, progress)
-        return _save(training, learned, held, warn)
+    _check_devices(config, where, devices)
+    scenes = load_scenes(config, root=file.parent / config.data.root, cache=folder / "cache")
+    learned, held = split(scenes, config)
+    return begin(config, learned, held, folder, root=file.parent, device=where, devices=devices, fresh=fresh)
+
+
+def _check_devices(config: TrainConfig, device: torch.device, count: int) -> None:
+    """ConfigError where the batch cannot be shared out, or where there are not so many devices."""
+    there = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count() or 1
+    if not 1 <= count <= there or (count > 1 and device.index is not None):
+        raise ConfigError(f"--devices {count}: expected 1 to {there} on --device {device.type}")
+    batch, accumulate = config.optimiser.batch, config.optimiser.accumulate
+    if batch % (count * accumulate):
+        raise ConfigError(
+            f"optimiser.batch {batch} cannot be divided among {count} devices in {accumulate} portions; "
+            f"expected a multiple of {count * accumulate}"
+        )
 
 
 @contextmanager
 def _torch_threads(count: int | None) -> Iterator[None]:
     """So many threads for torch's kernels, freed memory kept; afterwards everything as a caller had it."""
+    if count is not None and count < 1:
+        raise ConfigError(f"--threads {count}: expected at least 1")
     before = torch.get_num_threads()
     if count is not None:
         torch.set_num_threads(count)
@@ -187,33 +256,72 @@ def _head(head: HeadConfig, config: TrainConfig) -> Head:
     return Head(name=head.name, kind="mask", classes=(off, on), lines=head.lines)
 
 
-def _begin(
+def begin(
     config: TrainConfig,
-    spec: ModelSpec,
     learned: Sequence[TrainScene],
     held: Sequence[TrainScene],
     folder: Path,
     *,
     root: Path,
     device: torch.device,
-) -> Training:
+    devices: int = 1,
+    fresh: bool = False,
+) -> Job:
+    """One training on one split of the scenes, restored from its last checkpoint in ``folder``, unless ``fresh``.
+
+    Several folds of the same scenes are so many calls, each with a folder of its own.
+    """
+    _check_scores(config, held)
+    spec = make_spec(config, learned)
     torch.manual_seed(config.seed)
     network = build_network(spec)
+    doubts = []
     if config.network.encoder_weights is not None:
-        load_encoder(network, config.network.encoder_weights, root)
+        loaded = load_encoder(network, config.network.encoder_weights, root, first=config.network.first_convolution)
+        doubts = [loaded.doubt] if loaded.doubt else []
     names = [c.name for c in config.classes]
     folder.mkdir(parents=True, exist_ok=True)
-    return Training(
+    training = Training(
         config=config,
         spec=spec,
         marks=tuple(None if h.marks is None else names.index(h.marks) for h in config.heads),
+        class_weights=_class_weights(config, learned),
         network=network,
         source=WindowSource(learned, config, Scaling.of(spec.bands, spec.dtype)),
         validation=held,
         folder=folder,
         digest=_digest(config, [*learned, *held]),
         device=device,
+        devices=devices,
     )
+    state = None if fresh else checkpoint.load(folder / LAST, digest=training.digest)
+    if state is not None:
+        training.restore(state)
+    return Job(training=training, learned=learned, held=held, doubts=tuple(doubts))
+
+
+def _check_scores(config: TrainConfig, held: Sequence[TrainScene]) -> None:
+    """ConfigError where something waits for scores that nothing gives."""
+    waits = "schedule.patience" if config.schedule.patience is not None else None
+    waits = "optimiser.lr_schedule plateau" if config.optimiser.lr_schedule == "plateau" else waits
+    if waits is not None and not held:
+        raise ConfigError(f"{waits} watches the validation score, and nothing is validated; hold scenes out")
+
+
+def _class_weights(config: TrainConfig, learned: Sequence[TrainScene]) -> tuple[tuple[float, ...] | None, ...]:
+    """Of each head; the pixels are counted once, if at all."""
+    counts = np.zeros(256, np.int64)
+    if any(head.loss.class_weights == "frequency" for head in config.heads):
+        for scene in learned:
+            counts += np.bincount(np.asarray(scene.labels).ravel(), minlength=256)
+    counts = counts[: len(config.classes)]
+    names = [c.name for c in config.classes]
+    per_head = []
+    for head in config.heads:
+        marked = 0 if head.marks is None else int(counts[names.index(head.marks)])
+        own = counts if head.marks is None else np.array([counts.sum() - marked, marked])
+        per_head.append(class_weights(head.loss, own))
+    return tuple(per_head)
 
 
 def _digest(config: TrainConfig, scenes: Sequence[TrainScene]) -> str:
@@ -221,18 +329,13 @@ def _digest(config: TrainConfig, scenes: Sequence[TrainScene]) -> str:
     return hashlib.sha256("".join([config.digest, *(s.digest for s in scenes)]).encode()).hexdigest()
 
 
-def _save(
-    training: Training,
-    learned: Sequence[TrainScene],
-    held: Sequence[TrainScene],
-    warn: Callable[[str], None],
-) -> Path:
-    """The package from the best validated weights, or from the last ones."""
-    config = training.config
+def _save(job: Job, warn: Callable[[str], None]) -> Path:
+    """The package from the best validated weights, or from the last ones, with the story of the training."""
+    training, config = job.training, job.training.config
     best = checkpoint.load(training.folder / BEST, digest=training.digest) if config.ship == "best" else None
     if best is not None:
         training.average.load_state_dict(best["average"])
-    spec = _with_provenance(training, learned, held, step=best["scores"]["step"] if best else training.step)
+    spec = _with_provenance(job, step=best["scores"]["step"] if best else training.step)
     network = training.average.cpu().eval()
     tensors = state_arrays(network, half=config.half)
     try:
@@ -241,33 +344,53 @@ def _save(
         graph = None
         warn(f"the package has no {package.GRAPH} and runs on torch only, slower on CPUs: {error}")
     target = training.folder / config.name
-    package.save_package(target, spec, tensors, graph=graph, overwrite=True)
-    (training.folder / "resolved.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    package.save_package(target, spec, tensors, graph=graph, beside=_story(training, warn), overwrite=True)
     return target
 
 
-def _with_provenance(
-    training: Training, learned: Sequence[TrainScene], held: Sequence[TrainScene], *, step: int
-) -> ModelSpec:
-    config = training.config
+def _story(training: Training, warn: Callable[[str], None]) -> dict[str, bytes]:
+    """The curves and the resolved file; beside the checkpoints too."""
+    metrics = training.folder / METRICS
+    story = {"train.yaml": resolved(training.config).encode(), METRICS: metrics.read_bytes()}
+    curves = draw_curves(metrics)
+    if curves is None:
+        warn("no curves are drawn: matplotlib is not installed; run: pip install 'geounet[train]'")
+    else:
+        story[CURVES] = curves
+        (training.folder / CURVES).write_bytes(curves)
+    (training.folder / "resolved.yaml").write_bytes(story["train.yaml"])
+    return story
+
+
+def _with_provenance(job: Job, *, step: int) -> ModelSpec:
+    training, config = job.training, job.training.config
     record: dict[str, Any] = {
         **config.notes,
-        "trained_on": [_describe(scene) for scene in learned],
-        "validated_on": [_describe(scene) for scene in held],
+        "trained_on": [_describe(scene) for scene in job.learned],
+        "validated_on": [_describe(scene) for scene in job.held],
         "scores": training.scores,
         "step": step,
         "steps": config.optimiser.steps,
+        "seconds": round(training.seconds, 1),
+        "device": _device_name(training),
         "seed": config.seed,
+        "class_weights": dict(zip([h.name for h in config.heads], training.class_weights, strict=True)),
+        "head_weights": training.head_weights(),
         "config": config.model_dump(mode="json", exclude={"notes"}),
         "config_digest": config.digest,
+        "data_digest": training.digest,
         "versions": {
             "geounet": geounet.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
+            **{name: version(name) for name in ("torch", "lightning", "numpy")},
             "python": platform.python_version(),
         },
     }
     return replace(training.spec, provenance=record)
+
+
+def _device_name(training: Training) -> str:
+    name = torch.cuda.get_device_name(training.device) if training.device.type == "cuda" else "cpu"
+    return name if training.devices == 1 else f"{training.devices} × {name}"
 
 
 def _describe(scene: TrainScene) -> dict[str, Any]:
@@ -278,4 +401,5 @@ def _describe(scene: TrainScene) -> dict[str, Any]:
         "height": height,
         "width": width,
         "drawn": scene.synthetic,
+        "digest": scene.digest,
     }

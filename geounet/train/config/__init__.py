@@ -8,8 +8,9 @@ from geounet.train.config.data import (
     SampleConfig,
     SceneConfig,
 )
-from geounet.train.config.file import RESERVED, TrainConfig, load_config
+from geounet.train.config.file import RESERVED, TrainConfig, load_config, resolved
 from geounet.train.config.learning import (
+    BorderConfig,
     HeadConfig,
     LossConfig,
     NetworkConfig,
@@ -22,6 +23,7 @@ __all__ = [
     "RESERVED",
     "AugmentConfig",
     "BandConfig",
+    "BorderConfig",
     "ClassConfig",
     "Color",
     "DataConfig",
@@ -35,4 +37,5 @@ __all__ = [
     "Section",
     "TrainConfig",
     "load_config",
+    "resolved",
 ]
