@@ -176,6 +176,7 @@ class Pace(pl.Callback):
         self.training, self.progress, self.tick = training, progress, tick
         self.stop = StopRequests()
         self.log: Log | None = None
+        self.share = 1.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Everything is on its device; signals are ours from here."""
@@ -190,8 +191,8 @@ class Pace(pl.Callback):
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """The rate of this step."""
-        share = rate(self.training.step, self.training.config.optimiser, drops=self.training.drops)
-        set_rate(trainer.optimizers[0], share)
+        self.share = rate(self.training.step, self.training.config.optimiser, drops=self.training.drops)
+        set_rate(trainer.optimizers[0], self.share)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, _outputs: Any, _batch: Any, batch_idx: int
@@ -257,7 +258,7 @@ class Pace(pl.Callback):
             steps=settings.steps,
             loss=means[-1],
             seconds_per_step=(time.perf_counter() - self.begun) / (training.step - self.first),
-            lr=settings.lr * rate(training.step - 1, settings, drops=training.drops),
+            lr=settings.lr * self.share,
             losses={head.name: mean for head, mean in zip(training.spec.heads, means, strict=False)},
             scores=scores,
         )
@@ -291,12 +292,14 @@ def _summed(trainer: pl.Trainer, counts: np.ndarray) -> np.ndarray:
 @contextmanager
 def _hushed() -> Iterator[None]:
     """Lightning without its greetings, its tips and its advice on loaders."""
-    log = logging.getLogger("lightning.pytorch")
-    before = log.level
-    log.setLevel(logging.ERROR)
+    logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)

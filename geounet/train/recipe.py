@@ -61,10 +61,31 @@ def train(
     Raises ConfigError, SceneError, ModelError and MissingExtraError before the first step, WorkError where the loss
     is no number or a checkpoint cannot be written, Interrupted on Ctrl-C or SIGTERM.
     """
+    file, folder = Path(config_path), Path(output)
+    options: dict[str, Any] = {"fresh": fresh, "device": device, "devices": devices, "threads": threads}
+    told: dict[str, Any] = {"progress": progress, "tick": tick, "warn": warn}
+    return train_config(load_config(file), folder, base=file.parent, cache=folder / "cache", **options, **told)
+
+
+def train_config(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    base: Path,
+    cache: Path,
+    fresh: bool = False,
+    device: str | None = None,
+    devices: int = 1,
+    threads: int | None = None,
+    progress: Callable[[TrainStep], None] | None = None,
+    tick: Callable[[int], None] | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> Path:
+    """`train` for a file that was read: ``base`` is its folder, ``cache`` that of the decoded scenes."""
     from geounet.train.loop import fit, helps  # Lightning starts slowly, and says here if it is missing
 
     with _torch_threads(threads):
-        job = prepare(config_path, output, fresh=fresh, device=device, devices=devices)
+        job = prepare(config, folder, base=base, cache=cache, fresh=fresh, device=device, devices=devices)
         if not helps():
             job.tell_doubts(warn)
         if fresh and not helps():
@@ -88,8 +109,10 @@ def plan_training(
 
     Scenes are decoded into the cache in ``output``, where training finds them. Raises as `train` does.
     """
+    file, folder = Path(config_path), Path(output)
+    options: dict[str, Any] = {"fresh": fresh, "device": device, "devices": devices}
     with _torch_threads(threads):
-        job = prepare(config_path, output, fresh=fresh, device=device, devices=devices)
+        job = prepare(load_config(file), folder, base=file.parent, cache=folder / "cache", **options)
     return TrainPlan.of(job.training, job.learned, job.held, doubts=job.doubts)
 
 
@@ -110,21 +133,21 @@ class Job:
 
 
 def prepare(
-    config_path: str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    config: TrainConfig,
+    folder: Path,
     *,
+    base: Path,
+    cache: Path,
     fresh: bool = False,
     device: str | None = None,
     devices: int = 1,
 ) -> Job:
-    """Read the file, the scenes and the last checkpoint."""
-    file, folder = Path(config_path), Path(output)
-    config = load_config(file)
+    """Read the scenes, split them, build the network, and restore the last checkpoint in ``folder``."""
     where = _device(device)
     _check_devices(config, where, devices)
-    scenes = load_scenes(config, root=file.parent / config.data.root, cache=folder / "cache")
+    scenes = load_scenes(config, root=base / config.data.root, cache=cache)
     learned, held = split(scenes, config)
-    return begin(config, learned, held, folder, root=file.parent, device=where, devices=devices, fresh=fresh)
+    return begin(config, learned, held, folder, root=base, device=where, devices=devices, fresh=fresh)
 
 
 def _check_devices(config: TrainConfig, device: torch.device, count: int) -> None:
