@@ -19,14 +19,17 @@ from geounet.errors import ConfigError
 @click.option("--folds", type=int, metavar="N", help="Train N models; each group of scenes is validated on once.")
 @click.option("--samples", metavar="FILE.png", help="Draw a sheet of augmented windows and stop.")
 @click.option("--device", metavar="cpu|cuda|cuda:N", help="Where to train [default: the first GPU, else the CPU].")
+@click.option("--devices", type=int, default=1, metavar="N", help="So many of them share each batch [default: 1].")
 @click.option("--threads", type=int, metavar="N", help="Threads of the network's kernels [default: all cores].")
 @click.option("--fresh", is_flag=True, help="Forget the checkpoints of an earlier training.")
+@click.option("--dry-run", is_flag=True, help="Read and check everything, say what would be done, train nothing.")
 @output_options
 def train(  # noqa: PLR0917
     config: str,
     output: str | None,
     folds: int | None,
     samples: str | None,
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
     **given: Any,
@@ -35,47 +38,51 @@ def train(  # noqa: PLR0917
 
     \b
     geounet train configs/train/landuse-roads.yaml --samples sheet.png
+    geounet train configs/train/landuse-roads.yaml -o trained --dry-run
     geounet train configs/train/landuse-roads.yaml -o trained
     geounet infer scene.tif --model trained/landuse-roads
 
     Stopped with Ctrl-C or killed, the same command goes on from the last checkpoint.
     """
+    asked = {"--folds": folds is not None, "--samples": samples is not None, "--dry-run": dry_run}
+    if sum(asked.values()) > 1:
+        first, second = [name for name, wanted in asked.items() if wanted][:2]
+        raise ConfigError(f"{first} and {second} do not go together; leave one of them out")
     if samples is not None:
         return _draw(config, samples, output, as_json=as_json, quiet=quiet)
+    if dry_run:
+        return _show_plan(config, output, as_json=as_json, quiet=quiet, **given)
     if output is None:
         raise ConfigError("no folder given for the checkpoints and the package; expected --output DIR")
-    from geounet.train import TrainStep, train, train_folds
-
-    def tell(step: TrainStep) -> None:
-        if as_json:
-            show.json_line("step", **vars(step))
-        elif not quiet:
-            click.echo(str(step), err=True)
-
-    def warn(text: str) -> None:
-        if as_json:
-            show.json_line("warning", message=text)
-        elif not quiet:
-            click.echo(f"warning: {text}", err=True)
-
-    def begin(number: int, groups: tuple[str, ...]) -> None:
-        if as_json:
-            show.json_line("fold", number=number, validated_on=groups)
-        elif not quiet:
-            click.echo(f"fold {number} of {folds}: validated on {', '.join(groups)}", err=True)
-
     if folds is not None:
-        summary = train_folds(config, output, folds, progress=tell, begin=begin, warn=warn, **given)
-        if as_json:
-            show.json_line("done", folds=summary)
-        elif not quiet:
-            click.echo(f"scores of {folds} folds in {summary}")
-        return 0
-    folder = train(config, output, progress=tell, warn=warn, **given)
+        return _train_folds(config, output, folds, as_json=as_json, quiet=quiet, **given)
+    from geounet.cli.train_progress import choose_train_progress
+    from geounet.train import train
+
+    with choose_train_progress(as_json=as_json, quiet=quiet) as progress:
+        folder = train(config, output, progress=progress.tell, tick=progress.tick, warn=progress.warn, **given)
     if as_json:
         show.json_line("done", package=folder)
     elif not quiet:
         click.echo(f"model package in {folder}; run: geounet infer SCENE --model {folder}")
+    return 0
+
+
+def _train_folds(config: str, output: str, folds: int, *, as_json: bool, quiet: bool, **given: Any) -> int:
+    from geounet.cli.train_progress import choose_train_progress
+    from geounet.train import train_folds
+
+    with choose_train_progress(as_json=as_json, quiet=quiet) as progress:
+
+        def begin(number: int, groups: tuple[str, ...]) -> None:
+            progress.begin_fold(number, folds, groups)
+
+        told: dict[str, Any] = {"progress": progress.tell, "tick": progress.tick, "warn": progress.warn}
+        summary = train_folds(config, output, folds, begin=begin, **told, **given)
+    if as_json:
+        show.json_line("done", folds=summary)
+    elif not quiet:
+        click.echo(f"scores of {folds} folds in {summary}")
     return 0
 
 
@@ -89,4 +96,15 @@ def _draw(config: str, samples: str, output: str | None, *, as_json: bool, quiet
         show.json_line("done", samples=sheet)
     elif not quiet:
         click.echo(f"{sheet}: what the network will see, and the labels over it")
+    return 0
+
+
+def _show_plan(config: str, output: str | None, *, as_json: bool, quiet: bool, **given: Any) -> int:
+    from geounet.train import plan_training
+
+    plan = plan_training(config, output, **given)
+    if as_json:
+        show.json_line("plan", **vars(plan))
+    elif not quiet:
+        click.echo(str(plan))
     return 0

@@ -109,12 +109,14 @@ def save_package(
     tensors: Mapping[str, NDArray[Any]],
     *,
     graph: bytes | None = None,
+    beside: Mapping[str, bytes] | None = None,
     overwrite: bool = False,
 ) -> Package:
     """Write a package folder, whole or not at all.
 
     ``tensors`` is the network's state dict as arrays (float16 is fine: engines compute in float32); ``graph``
-    an ONNX graph from :func:`geounet.model.export.export_graph` over the same tensors.
+    an ONNX graph from :func:`geounet.model.export.export_graph` over the same tensors; ``beside`` further files by
+    name, for people to read, which the digest does not cover.
     Raises ModelError where the folder exists and ``overwrite`` was not given, or where it is no model package:
     nothing but a package is ever replaced.
     """
@@ -127,6 +129,8 @@ def save_package(
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         _write_folder(staging, spec, tensors, graph)
+        for name, content in (beside or {}).items():
+            (staging / name).write_bytes(content)
         _swap(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

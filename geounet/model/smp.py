@@ -21,7 +21,17 @@ _declared: list[torch.library.Library] = []  # a Library undoes its declarations
 
 @lru_cache(maxsize=1)
 def import_smp() -> ModuleType:
-    """The module ``segmentation_models_pytorch``, importable beside any build of torch.
+    """The module ``segmentation_models_pytorch``, importable beside any build of torch."""
+    make_torchvision_importable()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import segmentation_models_pytorch as smp
+    return smp
+
+
+@lru_cache(maxsize=1)
+def make_torchvision_importable() -> None:
+    """Before anything imports it: smp, timm, torchmetrics and with that Lightning.
 
     torchvision's CUDA wheel beside a CPU build of torch fails at import with "operator torchvision::nms does
     not exist", because it registers a fake kernel for an operator that its binary could not bring. Declaring
@@ -35,8 +45,6 @@ def import_smp() -> ModuleType:
             if "torchvision::nms" not in str(error):
                 raise
             _declare_missing_schemas()
-        import segmentation_models_pytorch as smp
-    return smp
 
 
 def _declare_missing_schemas() -> None:

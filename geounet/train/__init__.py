@@ -1,9 +1,19 @@
-"""Training: labelled scenes in, a model package out. Needs torch."""
+"""Training: labelled scenes in, a model package out. Needs torch and, for the steps, the extra ``train``."""
 
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.folds import train_folds
-from geounet.train.loop import TrainStep
-from geounet.train.recipe import train
+from geounet.train.plan import TrainPlan
+from geounet.train.recipe import plan_training, train
 from geounet.train.sheet import draw_sheet
+from geounet.train.state import TrainStep
 
-__all__ = ["TrainConfig", "TrainStep", "draw_sheet", "load_config", "train", "train_folds"]
+__all__ = [
+    "TrainConfig",
+    "TrainPlan",
+    "TrainStep",
+    "draw_sheet",
+    "load_config",
+    "plan_training",
+    "train",
+    "train_folds",
+]

@@ -10,7 +10,7 @@ import torch
 
 from geounet.errors import ConfigError, WorkError
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save(path: Path, state: dict[str, Any], *, digest: str) -> None:

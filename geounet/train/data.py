@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -75,9 +76,7 @@ class Drawn:
 class WindowSource:
     """Draws batches of windows from scenes.
 
-    Window ``i`` of a step is a function of the seed, the step and ``i``. ``share`` (rank, of how many) makes a
-    source that draws each ``of``-th window of every batch, beginning with ``rank``: together the sources of all
-    ranks draw the very windows that one would.
+    Window ``i`` of a step is a function of the seed, the step and ``i``.
     """
 
     def __init__(
@@ -87,15 +86,22 @@ class WindowSource:
         scaling: Scaling,
         *,
         surveys: Sequence[Survey] | None = None,
-        share: tuple[int, int] = (0, 1),
     ) -> None:
         """Raises ConfigError where no scene has a labelled pixel."""
         self.scenes, self.config, self.scaling = list(scenes), config, scaling
         found = surveys if surveys is not None else [survey(scene, len(config.classes)) for scene in scenes]
         self.spots = spots_of(self.scenes, found, config)
-        rank, of = share
-        self.members = range(rank, config.optimiser.batch, of)
+        self.members = range(config.optimiser.batch)
         self._wide = augment.wide_side(config.augment, config.data.crop)
+
+    def share(self, rank: int, *, of: int) -> WindowSource:
+        """A source of each ``of``-th window of every batch, beginning with ``rank``.
+
+        Together the shares of all ranks are the very windows of the whole.
+        """
+        part = copy.copy(self)
+        part.members = self.members[rank::of]
+        return part
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Scaled pixels ``(N, bands, crop, crop)`` and labels ``(N, crop, crop)`` uint8 of one step."""

@@ -13,9 +13,9 @@ import numpy as np
 from geounet.errors import ConfigError
 from geounet.model.package import load_model
 from geounet.train.config import TrainConfig, load_config
-from geounet.train.loop import TrainStep
 from geounet.train.recipe import train_config
 from geounet.train.scenes import TrainScene, load_scenes
+from geounet.train.state import TrainStep
 
 SUMMARY = "folds.json"
 
@@ -26,6 +26,7 @@ def train_folds(
     folds: int,
     *,
     progress: Callable[[TrainStep], None] | None = None,
+    tick: Callable[[int], None] | None = None,
     begin: Callable[[int, tuple[str, ...]], None] | None = None,
     warn: Callable[[str], None] = warnings.warn,
     **options: Any,
@@ -33,8 +34,11 @@ def train_folds(
     """Train each fold in ``<output>/fold-<n>``; returns ``<output>/folds.json``, scores of each and their spread.
 
     ``options`` are those of `geounet.train.train`; ``begin`` is told each fold's number and what it validates on.
-    Folds that were finished are not trained again. Raises ConfigError where there are fewer groups than folds.
+    Folds that were finished are not trained again. Raises ConfigError where there are fewer groups than folds,
+    or several devices.
     """
+    if options.get("devices", 1) != 1:
+        raise ConfigError("--folds trains on one device; leave --devices out")  # DDP starts this program only once
     file, folder = Path(config_path), Path(output)
     config, cache = load_config(file), folder / "cache"
     scenes = load_scenes(config, root=file.parent / config.data.root, cache=cache)
@@ -50,6 +54,7 @@ def train_folds(
             base=file.parent,
             cache=cache,
             progress=progress,
+            tick=tick,
             warn=warn,
             **options,
         )

@@ -1,265 +1,305 @@
-"""The steps of a training: forward, loss, backward, running mean of the weights, checkpoints, scores."""
+"""The steps of a training on Lightning: it knows devices, precision, accumulation and DDP; we keep the state.
+
+A step depends on the seed, its number and the state alone, and the state is whole after every step, so a training
+that was killed goes on exactly. Lightning's own checkpoints and loggers are not used: docs/decisions/0018.
+"""
 
 from __future__ import annotations
 
-import copy
-import csv
+import logging
 import math
-import signal
-import threading
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from geounet.errors import Interrupted, WorkError
-from geounet.model.spec import ModelSpec
+from geounet.errors import ConfigError, Interrupted, MissingExtraError, WorkError
+from geounet.model.smp import make_torchvision_importable
 from geounet.train import checkpoint
-from geounet.train.config import OptimiserConfig, TrainConfig
-from geounet.train.data import WindowSource, head_targets
-from geounet.train.losses import head_loss
-from geounet.train.scenes import TrainScene
+from geounet.train.log import Log
+from geounet.train.optimise import ema_decay, rate, set_rate, update_average
+from geounet.train.state import BEST, LAST, Training, TrainStep
+from geounet.train.stop import StopRequests
 from geounet.train.validate import validate
 
-LAST, BEST, METRICS = "last.pt", "best.pt", "metrics.csv"
+make_torchvision_importable()
+try:
+    import lightning.pytorch as pl
+    from lightning.pytorch.strategies import DDPStrategy
+except ImportError as error:
+    raise MissingExtraError("lightning", "train", "training") from error
+
 LOG_EVERY = 25
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainStep:
-    """What the training says from time to time."""
+def fit(
+    training: Training,
+    progress: Callable[[TrainStep], None] | None = None,
+    tick: Callable[[int], None] | None = None,
+) -> bool:
+    """Run the steps that are left; ends with the last checkpoint saved. False in the helpers of a DDP training.
 
-    step: int
-    steps: int
-    loss: float
-    """Mean since the last time."""
-    seconds_per_step: float
-    scores: dict[str, float] | None = None
-    """Of the validation scenes, where they were just validated."""
-
-    def __str__(self) -> str:
-        text = f"step {self.step}/{self.steps}  loss {self.loss:.3f}  {self.seconds_per_step:.2f} s/step"
-        return text + "".join(f"  {k} {v:.3f}" for k, v in (self.scores or {}).items())
-
-
-@dataclass(kw_only=True)
-class Training:
-    """A training under way; `fit` moves it."""
-
-    config: TrainConfig
-    spec: ModelSpec
-    marks: tuple[int | None, ...]
-    network: nn.Module
-    source: WindowSource
-    validation: Sequence[TrainScene]
-    folder: Path
-    digest: str
-    device: torch.device
-    step: int = 0
-    best: float = -1.0
-    scores: dict[str, float] = field(default_factory=dict)
-    """Of the best weights so far."""
-    losses: list[float] = field(default_factory=list)
-    """Since the last line of the log."""
-
-    def __post_init__(self) -> None:
-        self.network.to(self.device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.network).eval()
-        self.optimiser = make_optimiser(self.network, self.config.optimiser)
-
-    def state(self) -> dict[str, Any]:
-        """All that the next step depends on."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            **{name: getattr(self, name) for name in ("step", "best", "scores", "losses")},
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on where ``state`` was taken."""
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        for name in ("step", "best", "scores", "losses"):
-            setattr(self, name, state[name])
-
-
-def make_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
-    """AdamW with a learning rate of its own for the encoder."""
-    encoder = [p for name, p in network.named_parameters() if name.startswith("encoder.")]
-    rest = [p for name, p in network.named_parameters() if not name.startswith("encoder.")]
-    rates = [(encoder, config.encoder_lr or config.lr), (rest, config.lr)]
-    groups = [{"params": params, "lr": lr, "base": lr} for params, lr in rates if params]
-    return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
-
-
-def rate(step: int, config: OptimiserConfig) -> float:
-    """Share of the full learning rate at a step: linear warm-up, then cosine to 2 %."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def fit(training: Training, progress: Callable[[TrainStep], None] | None = None) -> None:
-    """Run the steps that are left; ends with the last checkpoint saved.
-
+    ``progress`` is told every LOG_EVERY steps and after each validation, ``tick`` every finished step.
     Raises WorkError where the loss is no number, Interrupted on Ctrl-C or SIGTERM, after saving.
     """
-    total, every = training.config.optimiser.steps, training.config.schedule
-    log = Log(training)
-    with _stop_requests() as stopped:
-        begun, first = time.perf_counter(), training.step
-        for batch in training.source.batches(first, total):
-            training.losses.append(train_step(training, *batch))
-            training.step += 1
-            step = training.step
-            scores = _validate(training) if step % every.validate_every == 0 or step == total else None
-            if step % LOG_EVERY == 0 or scores is not None:
-                pace = (time.perf_counter() - begun) / (step - first)
-                log.write(_event(training, pace, scores), progress)
-            if step % every.save_every == 0 or step == total or stopped.is_set():
-                checkpoint.save(training.folder / LAST, training.state(), digest=training.digest)
-            if stopped.is_set() and step < total:
-                raise Interrupted(
-                    f"stopped after step {step} of {total}; the same command goes on, {LAST} holds the weights"
-                )
-
-
-def train_step(training: Training, pixels: Tensor, labels: Tensor) -> float:
-    """One step of the optimiser; returns the loss. WorkError where it is not finite, before it does harm."""
-    config = training.config.optimiser
-    torch.manual_seed(training.config.seed * 1_000_003 + training.step)  # dropout: a resumed run draws the same
-    for group in training.optimiser.param_groups:
-        group["lr"] = group["base"] * rate(training.step, config)
-    training.network.train()
-    logits = training.network(pixels.to(training.device, memory_format=torch.channels_last))
-    loss = total_loss(logits, labels.to(training.device), training)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise WorkError(
-            f"the loss is {value} at step {training.step + 1}; lower optimiser.lr ({config.lr}) or look for "
-            f"NaN in the scenes; {LAST} is from before"
+    if training.finished:
+        return True
+    pace = Pace(training, progress, tick)
+    trainer = make_trainer(training, pace)
+    with _hushed(), pace.stop.left_alone_afterwards():
+        try:
+            trainer.fit(Learner(training), train_dataloaders=Windows(training, trainer))
+        except SystemExit as error:  # what Lightning makes of Ctrl-C before the first step, and of a second one
+            raise KeyboardInterrupt from error
+    if not trainer.is_global_zero:
+        return False
+    if pace.stop.asked and not training.finished:
+        raise Interrupted(
+            f"stopped after step {training.step} of {training.config.optimiser.steps}; "
+            f"the same command goes on, {LAST} holds the weights"
         )
-    training.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    if config.clip is not None:
-        nn.utils.clip_grad_norm_(training.network.parameters(), config.clip)
-    training.optimiser.step()
-    update_average(
-        training.average, training.network, decay=min(config.ema, (1 + training.step) / (10 + training.step))
-    )
-    return value
+    return True
 
 
-def total_loss(logits: Tensor, labels: Tensor, training: Training) -> Tensor:
-    """Weighted sum of the heads' losses."""
-    targets = head_targets(labels, training.marks)
-    parts = [
-        settings.weight * head_loss(logits[:, at], target, head, settings.loss)
-        for settings, (head, at), target in zip(
-            training.config.heads, training.spec.head_slices(), targets, strict=True
+def helps() -> bool:
+    """Whether this process was started by Lightning to share a DDP training of another."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+def make_trainer(training: Training, pace: Pace) -> pl.Trainer:
+    """Lightning's trainer, with everything off that we do ourselves."""
+    settings, device, count = training.config.optimiser, training.device, training.devices
+    strategy = DDPStrategy(process_group_backend="gloo" if device.type == "cpu" else None) if count > 1 else "auto"
+    with _hushed():
+        return pl.Trainer(
+            accelerator={"cuda": "gpu"}.get(device.type, device.type),
+            devices=count if count > 1 or device.type == "cpu" else [device.index or 0],
+            strategy=strategy,
+            precision=_precision(training),  # type: ignore[arg-type]
+            max_steps=settings.steps - training.step,
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.clip,
+            sync_batchnorm=count > 1 and device.type == "cuda",
+            callbacks=[pace],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            default_root_dir=training.folder,
         )
-    ]
-    return torch.stack(parts).sum()
 
 
-@torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, *, decay: float) -> None:
-    """Exponential moving average of weights and statistics; counters are copied."""
-    for mean, now in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(now, 1 - decay)
-        else:
-            mean.copy_(now)
+def _precision(training: Training) -> str:
+    wanted, device = training.config.optimiser.precision, training.device
+    if wanted == "float16" and device.type == "cpu":
+        raise ConfigError("optimiser.precision float16 needs a GPU; on a CPU expected float32, bfloat16 or mixed")
+    if wanted == "mixed":
+        wanted = "bfloat16" if device.type == "cpu" or torch.cuda.is_bf16_supported() else "float16"
+    return {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}[wanted]
 
 
-def _validate(training: Training) -> dict[str, float] | None:
-    if not training.validation:
-        return None
-    scores = validate(training.average, training.validation, training.spec, training.marks)
-    if scores["score"] > training.best:
-        training.best = scores["score"]
-        training.scores = {"step": training.step, **scores}
-        best = {"average": training.average.state_dict(), "scores": training.scores}
-        checkpoint.save(training.folder / BEST, best, digest=training.digest)
-    return scores
+class Windows:
+    """The portions of the batches that this process computes, from the first step that is left."""
+
+    def __init__(self, training: Training, trainer: pl.Trainer) -> None:
+        self.training, self.trainer = training, trainer
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        settings, world, rank = self.training.config.optimiser, self.trainer.world_size, self.trainer.global_rank
+        mine, device = self.training.source.share(rank, of=world), self.trainer.strategy.root_device
+        for pixels, labels in mine.batches(self.training.step, settings.steps, device=device):
+            for portion in range(settings.accumulate):
+                yield pixels[portion :: settings.accumulate], labels[portion :: settings.accumulate]
 
 
-def _event(training: Training, pace: float, scores: dict[str, float] | None) -> TrainStep:
-    mean = sum(training.losses) / max(1, len(training.losses))
-    training.losses.clear()
-    return TrainStep(
-        step=training.step,
-        steps=training.config.optimiser.steps,
-        loss=mean,
-        seconds_per_step=pace,
-        scores=scores,
-    )
-
-
-class Log:
-    """``metrics.csv``: one line per LOG_EVERY steps, scores where they were computed."""
+class Learner(pl.LightningModule):
+    """What Lightning needs to know of a step."""
 
     def __init__(self, training: Training) -> None:
-        self.path = training.folder / METRICS
-        self.columns = ["step", "loss", "lr", "score"]
-        for head in training.spec.heads:
-            keys = ["mean_iou", "accuracy", *(f"iou_{c.name}" for c in head.classes)]
-            self.columns += [f"{head.name}_{key}" for key in keys]
-        self.training = training
-        self._keep_until(training.step)
+        super().__init__()
+        self.job = training
+        self.network = training.network
+        self.log_variances = training.log_variances
 
-    def _keep_until(self, step: int) -> None:
-        """Lines after the checkpoint that a resumed run starts from will be written again."""
-        kept: list[dict[str, str]] = []
-        if step and self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as stream:
-                kept = [row for row in csv.DictReader(stream) if int(row["step"]) <= step]
-        with self.path.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, self.columns, restval="", extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(kept)
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The loss of a portion. WorkError where it is not finite, before it does harm."""
+        pixels, labels = batch
+        portion = batch_idx % self.job.config.optimiser.accumulate
+        torch.manual_seed(_seed(self.job, portion, self.global_rank))  # dropout: a resumed run draws the same
+        logits = self.network(pixels.to(memory_format=torch.channels_last))
+        with torch.autocast(self.device.type, enabled=False):
+            loss, parts = self.job.measure(logits, labels)
+        self.job.losses.append(parts)
+        if self.device.type == "cpu" or self.job.step % LOG_EVERY == 0:  # a look at a GPU's number makes it wait
+            self.refuse_no_number()
+        return loss
 
-    def write(self, event: TrainStep, progress: Callable[[TrainStep], None] | None) -> None:
-        """Add a line, and tell who listens."""
-        optimiser = self.training.config.optimiser
-        row = {
-            "step": event.step,
-            "loss": f"{event.loss:.5f}",
-            "lr": f"{optimiser.lr * rate(event.step - 1, optimiser):.3e}",
-            **(event.scores or {}),
-        }
-        with self.path.open("a", newline="", encoding="utf-8") as stream:
-            csv.DictWriter(stream, self.columns, restval="", extrasaction="ignore").writerow(row)
-        if progress is not None:
-            progress(event)
+    def refuse_no_number(self) -> None:
+        """WorkError where a loss since the last line of the log was NaN or infinite, in any process."""
+        value = float(torch.stack([parts[-1] for parts in self.job.losses]).sum()) if self.job.losses else 0.0
+        bad = not math.isfinite(value)
+        if self.trainer.world_size > 1:
+            bad = self.trainer.strategy.reduce_boolean_decision(bad, all=False)
+        if bad:
+            raise WorkError(
+                f"the loss is {value} at step {self.job.step + 1}; lower optimiser.lr "
+                f"({self.job.config.optimiser.lr}) or look for NaN in the scenes; {LAST} is from before"
+            )
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimiser with the state that was restored."""
+        return self.job.optimiser
+
+
+def _seed(training: Training, portion: int, rank: int) -> int:
+    drawn = np.random.SeedSequence([training.config.seed, training.step, portion, rank]).generate_state(1)
+    return int(drawn[0])
+
+
+class Pace(pl.Callback):
+    """What happens around a step: its rate, the running mean, scores, the log, checkpoints, requests to stop."""
+
+    def __init__(
+        self,
+        training: Training,
+        progress: Callable[[TrainStep], None] | None,
+        tick: Callable[[int], None] | None,
+    ) -> None:
+        self.training, self.progress, self.tick = training, progress, tick
+        self.stop = StopRequests()
+        self.log: Log | None = None
+        self.share = 1.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Everything is on its device; signals are ours from here."""
+        training = self.training
+        training.average.to(pl_module.device)
+        training.losses = [parts.to(pl_module.device) for parts in training.losses]
+        if training.scaler and (scaler := _scaler(trainer)) is not None:
+            scaler.load_state_dict(training.scaler)
+        self.stop.listen()
+        self.log = Log(training) if trainer.is_global_zero else None
+        self.begun, self.first, self.before = time.perf_counter(), training.step, training.seconds
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """The rate of this step."""
+        self.share = rate(self.training.step, self.training.config.optimiser, drops=self.training.drops)
+        set_rate(trainer.optimizers[0], self.share)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, _outputs: Any, _batch: Any, batch_idx: int
+    ) -> None:
+        """After the last portion of a batch, the step is done."""
+        assert isinstance(pl_module, Learner)
+        training, every = self.training, self.training.config.schedule
+        settings = training.config.optimiser
+        if (batch_idx + 1) % settings.accumulate:
+            return
+        update_average(training.average, training.network, decay=ema_decay(training.step, settings))
+        training.step += 1
+        training.seconds = self.before + time.perf_counter() - self.begun
+        last = training.step >= settings.steps
+        stopped = self._stop_asked(trainer)
+        validated = training.step % every.validate_every == 0 or last
+        saved = training.step % every.save_every == 0 or last or stopped
+        if validated or saved or training.step % LOG_EVERY == 0:
+            pl_module.refuse_no_number()
+        scores = self._validate(trainer) if validated else None
+        if training.step % LOG_EVERY == 0 or scores is not None or last:
+            self._report(trainer, scores)
+        if saved or training.out_of_patience:
+            self._save(trainer)
+        if self.tick is not None and trainer.is_global_zero:
+            self.tick(training.step)
+        trainer.should_stop = trainer.should_stop or stopped or training.out_of_patience
+
+    def _stop_asked(self, trainer: pl.Trainer) -> bool:
+        """Whether any process was asked to stop; all of them stop after the same step."""
+        if trainer.world_size > 1:
+            self.stop.asked = trainer.strategy.reduce_boolean_decision(self.stop.asked, all=False)
+        return self.stop.asked
+
+    def _validate(self, trainer: pl.Trainer) -> dict[str, float] | None:
+        training = self.training
+        if not training.validation:
+            return None
+        mine = training.validation[trainer.global_rank :: trainer.world_size]
+        scores = validate(
+            training.average, mine, training.spec, training.marks, gather=lambda counts: _summed(trainer, counts)
+        )
+        training.stale += 1
+        if scores["score"] > training.best:
+            training.best, training.stale = scores["score"], 0
+            training.scores = {"step": training.step, **scores}
+            if trainer.is_global_zero:
+                best = {"average": training.average.state_dict(), "scores": training.scores}
+                checkpoint.save(training.folder / BEST, best, digest=training.digest)
+        elif training.stale % training.config.optimiser.lr_patience == 0:
+            training.drops += training.config.optimiser.lr_schedule == "plateau"
+        return scores
+
+    def _report(self, trainer: pl.Trainer, scores: dict[str, float] | None) -> None:
+        training, settings = self.training, self.training.config.optimiser
+        mean = trainer.strategy.reduce(torch.stack(training.losses).mean(0), reduce_op="mean")
+        means = torch.as_tensor(mean).tolist()
+        training.losses.clear()
+        if self.log is None:
+            return
+        event = TrainStep(
+            step=training.step,
+            steps=settings.steps,
+            loss=means[-1],
+            seconds_per_step=(time.perf_counter() - self.begun) / (training.step - self.first),
+            lr=settings.lr * self.share,
+            losses={head.name: mean for head, mean in zip(training.spec.heads, means, strict=False)},
+            scores=scores,
+        )
+        self.log.write(event)
+        if self.progress is not None:
+            self.progress(event)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        training = self.training
+        if (scaler := _scaler(trainer)) is not None:
+            training.scaler = scaler.state_dict()
+        if trainer.is_global_zero:
+            checkpoint.save(training.folder / LAST, training.state(), digest=training.digest)
+
+
+def _scaler(trainer: pl.Trainer) -> Any:
+    """float16's gradient scaler, or None."""
+    return getattr(trainer.precision_plugin, "scaler", None)
+
+
+def _summed(trainer: pl.Trainer, counts: np.ndarray) -> np.ndarray:
+    """Counts of all processes together."""
+    if trainer.world_size == 1:
+        return counts
+    mine = torch.from_numpy(counts).to(trainer.strategy.root_device)
+    total = trainer.strategy.reduce(mine, reduce_op="sum")
+    assert isinstance(total, Tensor)
+    return total.cpu().numpy()
 
 
 @contextmanager
-def _stop_requests() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM, so that a step is never cut in two; a second Ctrl-C stops at once."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if stopped.is_set():
-            signal.default_int_handler(number, frame)
-        stopped.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+def _hushed() -> Iterator[None]:
+    """Lightning without its greetings, its tips and its advice on loaders."""
+    logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
-        yield stopped
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)

@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-import geounet
-from geounet.errors import ConfigError, MissingExtraError
-from geounet.heap import freed_memory_kept
-from geounet.model import package
-from geounet.model.export import export_graph
-from geounet.model.networks import build_network, state_arrays
-from geounet.model.spec import Head, InputBand, LabelClass, ModelSpec
+from geounet.errors import ConfigError
+from geounet.model.networks import build_network
 from geounet.train import checkpoint
-from geounet.train.config import HeadConfig, TrainConfig, load_config
+from geounet.train.config import TrainConfig, load_config
 from geounet.train.data import Scaling, WindowSource
-from geounet.train.loop import BEST, LAST, Training, TrainStep, fit
+from geounet.train.devices import check_devices, choose_device, torch_threads
+from geounet.train.losses import class_weights
+from geounet.train.material import Material, make_spec, read_material
+from geounet.train.plan import TrainPlan
 from geounet.train.pretrained import load_encoder
-from geounet.train.scenes import TrainScene, load_scenes
-from geounet.train.splits import split
-from geounet.train.survey import Survey, check_classes, class_counts, normalisation, survey
-
-OFF_COLOR = "#000000"
-"""What maps show where a mask head marks nothing."""
+from geounet.train.scenes import TrainScene
+from geounet.train.ship import ship
+from geounet.train.state import BEST, LAST, Training, TrainStep
+from geounet.train.survey import class_counts
 
 
 def train(
@@ -41,25 +37,28 @@ def train(
     *,
     fresh: bool = False,
     device: str | None = None,
+    devices: int = 1,
     threads: int | None = None,
     progress: Callable[[TrainStep], None] | None = None,
+    tick: Callable[[int], None] | None = None,
     warn: Callable[[str], None] = warnings.warn,
 ) -> Path:
     """Train what a file describes; returns the folder of the finished model package, ``<output>/<name>``.
 
     A training that was stopped goes on where its last checkpoint in ``output`` was taken, unless ``fresh``.
-    ``device`` is a torch device, by default the first GPU or else the CPU. ``threads`` are those of torch's
-    kernels; fewer than there are cores is faster where others compute too, for the threads of one kernel wait for
-    the slowest. ``progress`` is told every 25 steps and after each validation, ``warn`` what the package lacks.
+    ``device`` is a torch device, by default the first GPU or else the CPU; ``devices`` so many of them share each
+    batch (DDP: Lightning starts this program again for each further one). ``threads`` are those of torch's kernels;
+    fewer than there are cores is faster where others compute too, for a kernel's threads wait for the slowest.
+    ``progress`` is told every 25 steps and after each validation, ``tick`` the number of every finished step,
+    ``warn`` what the package lacks.
 
-    Raises ConfigError, SceneError and ModelError before the first step, WorkError where the loss is no number or
-    a checkpoint cannot be written, Interrupted on Ctrl-C or SIGTERM.
+    Raises ConfigError, SceneError, ModelError and MissingExtraError before the first step, WorkError where the loss
+    is no number or a checkpoint cannot be written, Interrupted on Ctrl-C or SIGTERM.
     """
     file, folder = Path(config_path), Path(output)
-    config = load_config(file)
-    options: dict[str, Any] = {"fresh": fresh, "device": device, "threads": threads}
-    cache = folder / "cache"
-    return train_config(config, folder, base=file.parent, cache=cache, progress=progress, warn=warn, **options)
+    options: dict[str, Any] = {"fresh": fresh, "device": device, "devices": devices, "threads": threads}
+    told: dict[str, Any] = {"progress": progress, "tick": tick, "warn": warn}
+    return train_config(load_config(file), folder, base=file.parent, cache=folder / "cache", **options, **told)
 
 
 def train_config(
@@ -70,184 +69,142 @@ def train_config(
     cache: Path,
     fresh: bool = False,
     device: str | None = None,
+    devices: int = 1,
     threads: int | None = None,
     progress: Callable[[TrainStep], None] | None = None,
+    tick: Callable[[int], None] | None = None,
     warn: Callable[[str], None] = warnings.warn,
 ) -> Path:
     """`train` for a file that was read: ``base`` is its folder, ``cache`` that of the decoded scenes."""
-    where = _device(device)
-    if threads is not None and threads < 1:
-        raise ConfigError(f"--threads {threads}: expected at least 1")
-    with _torch_threads(threads):
-        parts = split(load_scenes(config, root=base / config.data.root, cache=cache), config)
-        learned, held = parts.learned, parts.held
-        surveys = [survey(scene, len(config.classes)) for scene in learned]
-        for line in check_classes(class_counts(surveys), config):
-            warn(line)
-        spec = make_spec(config, learned, surveys)
-        training = _begin(config, spec, learned, held, folder, root=base, device=where, surveys=surveys)
-        if fresh:
+    from geounet.train.loop import fit, helps  # Lightning starts slowly, and says here if it is missing
+
+    with torch_threads(threads):
+        job = prepare(config, folder, base=base, cache=cache, fresh=fresh, device=device, devices=devices)
+        if not helps():
+            job.tell_doubts(warn)
+        if fresh and not helps():
             for name in (LAST, BEST):
-                (folder / name).unlink(missing_ok=True)
-        state = checkpoint.load(folder / LAST, digest=training.digest)
-        if state is not None:
-            training.restore(state)
-        fit(training, progress)
-        return _save(training, learned, held, warn)
+                (job.training.folder / name).unlink(missing_ok=True)
+        if not fit(job.training, progress, tick):
+            raise SystemExit(0)  # a helper of a DDP training: the first process goes on alone
+        return ship(job.training, job.material, warn)
 
 
-@contextmanager
-def _torch_threads(count: int | None) -> Iterator[None]:
-    """So many threads for torch's kernels, freed memory kept; afterwards everything as a caller had it."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        with freed_memory_kept():
-            yield
-    finally:
-        torch.set_num_threads(before)
+def plan_training(
+    config_path: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    fresh: bool = False,
+    device: str | None = None,
+    devices: int = 1,
+    threads: int | None = None,
+) -> TrainPlan:
+    """Read and check everything that :func:`train` would use, and say what it would do; nothing is trained.
+
+    Scenes are decoded into the cache in ``output``, where training finds them; without it, they are forgotten.
+    Raises as `train` does.
+    """
+    file = Path(config_path)
+    config = load_config(file)
+    options: dict[str, Any] = {"fresh": fresh, "device": device, "devices": devices}
+    with torch_threads(threads), TemporaryDirectory(prefix="geounet-") as scratch:
+        folder = Path(output or scratch)
+        job = prepare(config, folder, base=file.parent, cache=folder / "cache", **options)
+        package = None if output is None else str(folder / config.name)
+        return TrainPlan.of(job.training, job.material, doubts=job.doubts, package=package)
 
 
-def _device(name: str | None) -> torch.device:
-    """The device, tried out. ConfigError where torch has none of that name."""
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).cpu()  # a device without memory ("meta") fails here
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises all of them
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        known = ", ".join(["cpu", *(f"cuda:{n}" for n in range(count))])
-        raise ConfigError(f"--device {name!r} cannot be used here; expected one of {known}") from error
-    return device
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A training that is ready to begin, or to go on."""
+
+    training: Training
+    material: Material
+    doubts: tuple[str, ...]
+    """What is worth a warning before hours are spent."""
+
+    def tell_doubts(self, warn: Callable[[str], None]) -> None:
+        """Warn."""
+        for doubt in self.doubts:
+            warn(doubt)
 
 
-def make_spec(config: TrainConfig, learned: Sequence[TrainScene], surveys: Sequence[Survey]) -> ModelSpec:
-    """The model that will be trained; scaling that the file does not give is computed from the scenes."""
-    bands = config.bands
-    if all(b.mean is not None and b.std is not None for b in bands):
-        values = [(b.mean or 0.0, b.std or 1.0) for b in bands]
-    else:
-        values = list(zip(*normalisation(surveys), strict=True))
-    return ModelSpec(
-        name=config.name,
-        version=config.version,
-        description=config.description,
-        license=config.license,
-        architecture=config.network.architecture,
-        hyperparameters=config.network.hyperparameters,
-        bands=tuple(InputBand(name=b.name, mean=m, std=s) for b, (m, s) in zip(bands, values, strict=True)),
-        dtype=str(learned[0].image.dtype),
-        heads=tuple(_head(head, config) for head in config.heads),
-        tile=config.schedule.tile,
-        overlap=config.schedule.overlap,
-        divisor=config.network.divisor,
-        gsd=config.gsd,
-        gsd_range=config.gsd_range,
-    )
-
-
-def _head(head: HeadConfig, config: TrainConfig) -> Head:
-    if head.marks is None:
-        classes = [LabelClass(value=i, name=c.name, color=c.color) for i, c in enumerate(config.classes)]
-        return Head(name=head.name, kind="classes", classes=tuple(classes))
-    marked = next(c for c in config.classes if c.name == head.marks)
-    off = LabelClass(value=0, name=f"not-{head.marks}", color=OFF_COLOR)
-    on = LabelClass(value=1, name=head.marks, color=head.color or marked.color)
-    return Head(name=head.name, kind="mask", classes=(off, on), lines=head.lines)
-
-
-def _begin(
+def prepare(
     config: TrainConfig,
-    spec: ModelSpec,
-    learned: Sequence[TrainScene],
-    held: Sequence[TrainScene],
+    folder: Path,
+    *,
+    base: Path,
+    cache: Path,
+    fresh: bool = False,
+    device: str | None = None,
+    devices: int = 1,
+) -> Job:
+    """Read the scenes, split them, build the network, and restore the last checkpoint in ``folder``."""
+    where = choose_device(device)
+    check_devices(config, where, devices)
+    material = read_material(config, base=base, cache=cache)
+    return begin(config, material, folder, root=base, device=where, devices=devices, fresh=fresh)
+
+
+def begin(
+    config: TrainConfig,
+    material: Material,
     folder: Path,
     *,
     root: Path,
     device: torch.device,
-    surveys: Sequence[Survey],
-) -> Training:
+    devices: int = 1,
+    fresh: bool = False,
+) -> Job:
+    """One training on its scenes, restored from its last checkpoint in ``folder``, unless ``fresh``."""
+    _check_scores(config, material.held)
+    spec = make_spec(config, material)
     torch.manual_seed(config.seed)
     network = build_network(spec)
+    doubts = list(material.doubts)
     if config.network.encoder_weights is not None:
-        load_encoder(network, config.network.encoder_weights, root)
+        loaded = load_encoder(network, config.network.encoder_weights, root, first=config.network.first_convolution)
+        doubts += [loaded.doubt] if loaded.doubt else []
     names = [c.name for c in config.classes]
     folder.mkdir(parents=True, exist_ok=True)
-    return Training(
+    training = Training(
         config=config,
         spec=spec,
         marks=tuple(None if h.marks is None else names.index(h.marks) for h in config.heads),
+        class_weights=_class_weights(config, class_counts(material.surveys)),
         network=network,
-        source=WindowSource(learned, config, Scaling.of(spec.bands, spec.dtype), surveys=surveys),
-        validation=held,
+        source=WindowSource(material.learned, config, Scaling.of(spec.bands, spec.dtype), surveys=material.surveys),
+        validation=material.held,
         folder=folder,
-        digest=_digest(config, [*learned, *held]),
+        digest=_digest(config, [*material.learned, *material.held]),
         device=device,
+        devices=devices,
     )
+    state = None if fresh else checkpoint.load(folder / LAST, digest=training.digest)
+    if state is not None:
+        training.restore(state)
+    return Job(training=training, material=material, doubts=tuple(doubts))
+
+
+def _check_scores(config: TrainConfig, held: Sequence[TrainScene]) -> None:
+    """ConfigError where something waits for scores that nothing gives."""
+    waits = "schedule.patience" if config.schedule.patience is not None else None
+    waits = "optimiser.lr_schedule plateau" if config.optimiser.lr_schedule == "plateau" else waits
+    if waits is not None and not held:
+        raise ConfigError(f"{waits} watches the validation score, and nothing is validated; hold scenes out")
+
+
+def _class_weights(config: TrainConfig, counts: NDArray[np.int64]) -> tuple[tuple[float, ...] | None, ...]:
+    """Of each head, from the labelled pixels ``(classes,)`` that are learned from."""
+    names = [c.name for c in config.classes]
+    per_head = []
+    for head in config.heads:
+        marked = 0 if head.marks is None else int(counts[names.index(head.marks)])
+        own = counts if head.marks is None else np.array([counts.sum() - marked, marked])
+        per_head.append(class_weights(head.loss, own))
+    return tuple(per_head)
 
 
 def _digest(config: TrainConfig, scenes: Sequence[TrainScene]) -> str:
     """A checkpoint belongs to one file and one state of the data."""
     return hashlib.sha256("".join([config.digest, *(s.digest for s in scenes)]).encode()).hexdigest()
-
-
-def _save(
-    training: Training,
-    learned: Sequence[TrainScene],
-    held: Sequence[TrainScene],
-    warn: Callable[[str], None],
-) -> Path:
-    """The package from the best validated weights, or from the last ones."""
-    config = training.config
-    best = checkpoint.load(training.folder / BEST, digest=training.digest) if config.ship == "best" else None
-    if best is not None:
-        training.average.load_state_dict(best["average"])
-    spec = _with_provenance(training, learned, held, step=best["scores"]["step"] if best else training.step)
-    network = training.average.cpu().eval()
-    tensors = state_arrays(network, half=config.half)
-    try:
-        graph = export_graph(network, spec, package.serialize(tensors))
-    except MissingExtraError as error:
-        graph = None
-        warn(f"the package has no {package.GRAPH} and runs on torch only, slower on CPUs: {error}")
-    target = training.folder / config.name
-    package.save_package(target, spec, tensors, graph=graph, overwrite=True)
-    (training.folder / "resolved.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return target
-
-
-def _with_provenance(
-    training: Training, learned: Sequence[TrainScene], held: Sequence[TrainScene], *, step: int
-) -> ModelSpec:
-    config = training.config
-    record: dict[str, Any] = {
-        **config.notes,
-        "trained_on": [_describe(scene) for scene in learned],
-        "validated_on": [_describe(scene) for scene in held],
-        "scores": training.scores,
-        "step": step,
-        "steps": config.optimiser.steps,
-        "seed": config.seed,
-        "config": config.model_dump(mode="json", exclude={"notes"}),
-        "config_digest": config.digest,
-        "versions": {
-            "geounet": geounet.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-    }
-    return replace(training.spec, provenance=record)
-
-
-def _describe(scene: TrainScene) -> dict[str, Any]:
-    height, width = scene.labels.shape
-    return {
-        "name": scene.name,
-        "group": scene.group,
-        "height": height,
-        "width": width,
-        "drawn": scene.synthetic,
-    }

@@ -14,10 +14,7 @@ from geounet.model.spec import NODATA, ModelSpec
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.data import Scaling, WindowSource
 from geounet.train.labels import rgb
-from geounet.train.recipe import make_spec
-from geounet.train.scenes import load_scenes
-from geounet.train.splits import split
-from geounet.train.survey import check_classes, class_counts, survey
+from geounet.train.material import make_spec, read_material
 
 COUNT, COLUMNS = 24, 4
 """Windows on the sheet, and pairs in a row."""
@@ -40,11 +37,10 @@ def draw_sheet(config_path: str | Path, target: str | Path, *, cache: str | Path
     if path.suffix.lower() != ".png":
         raise ConfigError(f"--samples {path}: expected a file that ends in .png")
     config = load_config(file)
-    scenes = split(load_scenes(config, root=file.parent / config.data.root, cache=Path(cache)), config).learned
-    surveys = [survey(scene, len(config.classes)) for scene in scenes]
-    check_classes(class_counts(surveys), config)
-    spec = make_spec(config, scenes, surveys)
-    source = WindowSource(scenes, config, Scaling.of(spec.bands, spec.dtype), surveys=surveys)
+    material = read_material(config, base=file.parent, cache=Path(cache))
+    spec = make_spec(config, material)
+    scaling = Scaling.of(spec.bands, spec.dtype)
+    source = WindowSource(material.learned, config, scaling, surveys=material.surveys)
     pairs: list[tuple[Tensor, Tensor]] = []
     step = 0
     while len(pairs) < count:

@@ -15,13 +15,21 @@ from geounet.train import metrics
 from geounet.train.data import Scaling, head_targets
 from geounet.train.scenes import EMPTY, TrainScene
 
+Counts = NDArray[np.int64]
+
 
 def validate(
-    network: nn.Module, scenes: Sequence[TrainScene], spec: ModelSpec, marks: Sequence[int | None]
+    network: nn.Module,
+    scenes: Sequence[TrainScene],
+    spec: ModelSpec,
+    marks: Sequence[int | None],
+    *,
+    gather: Callable[[Counts], Counts] = lambda counts: counts,
 ) -> dict[str, float]:
     """Scores of the scenes together: ``<head>_<score>`` for every head, and ``score``, their mean.
 
-    A head of classes counts with its mean IoU, a mask with the IoU of what it marks.
+    A head of classes counts with its mean IoU, a mask with the IoU of what it marks. ``gather`` adds the counts of
+    the processes that have other scenes.
     """
     totals = [np.zeros((len(h.classes), len(h.classes)), np.int64) for h in spec.heads]
     for scene in scenes:
@@ -31,7 +39,7 @@ def validate(
             totals[i] += metrics.confusion(target.numpy(), labels, len(spec.heads[i].classes))
     out: dict[str, float] = {}
     counted = []
-    for head, total in zip(spec.heads, totals, strict=True):
+    for head, total in zip(spec.heads, map(gather, totals), strict=True):
         named = metrics.scores(total, [c.name for c in head.classes])
         counted.append(named["mean_iou"] if head.kind == "classes" else named.get(mask_key(head), 0.0))
         out |= {f"{head.name}_{key}": value for key, value in named.items()}

@@ -19,9 +19,7 @@ from geounet.model.spec import NODATA
 from geounet.sample.write import sample_paths
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.data import Scaling, WindowSource
-from geounet.train.recipe import make_spec
-from geounet.train.scenes import load_scenes
-from geounet.train.survey import survey
+from geounet.train.material import make_spec, read_material
 from tests.benchmarks.processes import ROOT
 
 DEFAULT = ROOT / "configs" / "train" / "landuse-roads.yaml"
@@ -48,10 +46,10 @@ def configure(scene: Path, *, labels: str, direct: bool, everything: bool) -> Tr
 
 def source_of(config: TrainConfig, cache: Path) -> WindowSource:
     """Windows of the scene."""
-    scenes = load_scenes(config, root=Path("/"), cache=cache)
-    surveys = [survey(scene, len(config.classes)) for scene in scenes]
-    spec = make_spec(config, scenes, surveys)
-    return WindowSource(scenes, config, Scaling.of(spec.bands, spec.dtype), surveys=surveys)
+    material = read_material(config, base=Path("/"), cache=cache)
+    spec = make_spec(config, material)
+    scaling = Scaling.of(spec.bands, spec.dtype)
+    return WindowSource(material.learned, config, scaling, surveys=material.surveys)
 
 
 def read(config: TrainConfig, *, cache: Path, count: int) -> dict[str, float]:
@@ -72,8 +70,7 @@ def learn(config: TrainConfig, *, cache: Path, count: int, threads: int) -> dict
     Forward, cross-entropy, backward and AdamW alone, which is less than a trainer does.
     """
     torch.set_num_threads(threads)
-    source = source_of(config, cache)
-    spec = make_spec(config, source.scenes, [survey(source.scenes[0], len(config.classes))])
+    source, spec = source_of(config, cache), make_spec(config, read_material(config, base=Path("/"), cache=cache))
     network = build_network(spec).to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(network.parameters())
     pixels, labels = source.batch(0)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rasterio
 import yaml
 
 from geounet.errors import ConfigError
+from geounet.model.package import load_model
+from geounet.sample.write import write_sample
+from geounet.train import train
 from geounet.train.config import load_config
 
 Write = Callable[..., Path]
+EXAMPLES = Path(__file__).parents[2] / "configs" / "train"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +61,7 @@ def test_the_digest_is_of_the_values_not_of_the_spelling(tiny: Write, tmp_path: 
 
 
 def test_the_committed_files_are_valid() -> None:
-    files = sorted((Path(__file__).parents[2] / "configs" / "train").glob("*.yaml"))
+    files = sorted(EXAMPLES.glob("*.yaml"))
     assert files
     for file in files:
         assert load_config(file).name == file.stem
@@ -65,3 +71,25 @@ def test_the_committed_files_are_valid() -> None:
 def test_a_name_that_would_write_elsewhere_is_refused(tiny: Callable[..., Path], name: str) -> None:
     with pytest.raises(ConfigError, match="name"):
         load_config(tiny(name=name))
+
+
+@pytest.mark.parametrize("name", ["unet-2015", "multi-band"])
+def test_the_committed_examples_train(name: str, tmp_path: Path) -> None:
+    """On drawn scenes, as their first lines say; shortened."""
+    for seed in (0, 1):
+        write_sample(tmp_path / f"town-{seed}.tif", size=256, seed=seed)
+    with rasterio.open(tmp_path / "town-0.tif") as scene:
+        profile, pixels = scene.profile, scene.read([1, 2, 3, 1, 2])
+    with rasterio.open(
+        tmp_path / "town-5.tif", "w", **{**profile, "count": 5, "photometric": "minisblack"}
+    ) as five:
+        five.write(pixels)
+    shutil.copy(tmp_path / "town-0_landuse.tif", tmp_path / "town-5_landuse.tif")
+    raw = yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text())
+    raw["optimiser"] |= {"steps": 2, "batch": 2}
+    raw["data"] |= {"root": ".", "crop": 64}
+    raw["schedule"] |= {"tile": 128, "overlap": 32}
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump(raw))
+    package = load_model(train(tmp_path / "short.yaml", tmp_path / "out", device="cpu"))
+    assert package.spec.name == name
+    assert len(package.spec.bands) == len(raw["bands"])

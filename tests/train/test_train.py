@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import resource
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,16 +21,17 @@ import torch
 from geounet.errors import ConfigError, Interrupted, MissingExtraError, SceneError, WorkError
 from geounet.model.networks import load_network, read_weights
 from geounet.model.package import load_model
-from geounet.train import TrainStep, checkpoint, loop, recipe, train
+from geounet.train import TrainStep, checkpoint, ship, train
 from geounet.train.config import load_config
 from geounet.train.scenes import load_scenes
+from geounet.train.state import LAST, METRICS
 from geounet.train.validate import predict
 
 Write = Callable[..., Path]
 
 
 def last_weights(output: Path) -> dict[str, torch.Tensor]:
-    state = torch.load(output / loop.LAST, weights_only=True)
+    state = torch.load(output / LAST, weights_only=True)
     return {**state["network"], **{f"average.{k}": v for k, v in state["average"].items()}}
 
 
@@ -73,56 +79,118 @@ def test_one_seed_gives_the_same_weights_and_another_does_not(tiny: Write, tmp_p
     assert not torch.equal(last_weights(tmp_path / "one")[name], last_weights(tmp_path / "three")[name])
 
 
-class Killed(BaseException):
-    """What a kill looks like from inside: nothing after it runs, nothing is saved."""
+def command(file: Path, output: Path, *more: str) -> list[str]:
+    given = ["--device", "cpu", "--threads", "1", *more]
+    return [sys.executable, "-m", "geounet", "train", str(file), "-o", str(output), *given]
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(
-    tiny: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tiny(network={"hyperparameters": {"depth": 1, "width": 8, "dropout": 0.3}, "divisor": 2})
-    whole = train(file, tmp_path / "whole")
-    step = loop.train_step
-
-    def dies(training: loop.Training, *batch: torch.Tensor) -> float:
-        if training.step == 5:  # the checkpoint is from step 4
-            raise Killed
-        return step(training, *batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "train_step", dies)
-        with pytest.raises(Killed):
-            train(file, tmp_path / "killed")
-    assert torch.load(tmp_path / "killed" / loop.LAST, weights_only=True)["step"] == 4
-    resumed = train(file, tmp_path / "killed")
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(tiny: Write, tmp_path: Path) -> None:
+    """A real kill -9, at whatever moment it comes."""
+    file = tiny(
+        network={"hyperparameters": {"depth": 1, "width": 8, "dropout": 0.3}, "divisor": 2},
+        optimiser={"steps": 90, "batch": 2, "lr": 0.01, "ema": 0.9, "accumulate": 2, "clip": 1},
+        schedule={"validate_every": 40, "save_every": 3, "tile": 32, "overlap": 8},
+        head_weights="learned",
+    )
+    killed = subprocess.Popen(command(file, tmp_path / "killed", "-q"))
+    while not (tmp_path / "killed" / LAST).exists():
+        assert killed.poll() is None
+        time.sleep(0.005)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "tiny").exists()
+    resumed = train(file, tmp_path / "killed", device="cpu")
+    whole = train(file, tmp_path / "whole", device="cpu")
     assert_same(last_weights(tmp_path / "whole"), last_weights(tmp_path / "killed"))
     assert_same(read_weights(whole / "weights.safetensors"), read_weights(resumed / "weights.safetensors"))
-    for name in ("whole", "killed"):
-        with (tmp_path / name / loop.METRICS).open() as stream:
-            assert [row["step"] for row in csv.DictReader(stream)] == ["3", "6"]
-    assert (tmp_path / "whole" / loop.METRICS).read_bytes() == (tmp_path / "killed" / loop.METRICS).read_bytes()
+    assert (tmp_path / "whole" / METRICS).read_bytes() == (tmp_path / "killed" / METRICS).read_bytes()
+    with (tmp_path / "killed" / METRICS).open() as stream:
+        steps = [int(row["step"]) for row in csv.DictReader(stream)]
+    assert steps == [25, 40, 50, 75, 80, 90]
 
 
-def test_ctrl_c_ends_between_two_steps_with_a_checkpoint(
-    tiny: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.slow
+def test_a_training_that_is_killed_again_and_again(tiny: Write, tmp_path: Path) -> None:
+    file = tiny(optimiser={"steps": 150, "batch": 2, "lr": 0.01, "ema": 0.9, "lr_schedule": "plateau"})
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        process = subprocess.Popen(command(file, tmp_path / "killed", "-q"))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(float(rng.uniform(4, 14)))
+        process.kill()
+        process.wait()
+    train(file, tmp_path / "killed", device="cpu")
+    train(file, tmp_path / "whole", device="cpu")
+    assert_same(last_weights(tmp_path / "whole"), last_weights(tmp_path / "killed"))
+    assert (tmp_path / "whole" / METRICS).read_bytes() == (tmp_path / "killed" / METRICS).read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_between_two_steps_with_a_checkpoint(tiny: Write, tmp_path: Path, number: int) -> None:
     file = tiny()
-    step = loop.train_step
+    before = signal.getsignal(number)
 
-    def interrupted(training: loop.Training, *batch: torch.Tensor) -> float:
-        if training.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        return step(training, *batch)
+    def interrupt(step: int) -> None:
+        if step == 2:
+            os.kill(os.getpid(), number)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "train_step", interrupted)
-        with pytest.raises(Interrupted, match=r"stopped after step 3 of 6"):
-            train(file, tmp_path / "out")
-    assert torch.load(tmp_path / "out" / loop.LAST, weights_only=True)["step"] == 3
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(Interrupted, match=r"stopped after step 3 of 6; the same command goes on, last\.pt holds"):
+        train(file, tmp_path / "out", tick=interrupt)
+    assert torch.load(tmp_path / "out" / LAST, weights_only=True)["step"] == 3
+    assert signal.getsignal(number) is before
     train(file, tmp_path / "out")
     train(file, tmp_path / "whole")
     assert_same(last_weights(tmp_path / "whole"), last_weights(tmp_path / "out"))
+
+
+def test_a_second_ctrl_c_ends_at_once(tiny: Write, tmp_path: Path) -> None:
+    def interrupt(step: int) -> None:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(), tmp_path / "out", tick=interrupt)
+    assert torch.load(tmp_path / "out" / LAST, weights_only=True)["step"] == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@contextlib.contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """No file may grow beyond ``size`` bytes: writing fails as on a full disk, with another errno."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_while_a_checkpoint_is_saved_costs_nothing(tiny: Write, tmp_path: Path) -> None:
+    file, output = tiny(tensorboard=False), tmp_path / "out"
+    train(file, tmp_path / "whole")
+    with contextlib.ExitStack() as stack:
+
+        def fill(step: int) -> None:
+            if step == 2:  # the checkpoint of step 2 is there, that of step 3 is not
+                stack.enter_context(disk_of(20_000))
+
+        with pytest.raises(WorkError, match=r"cannot be written: .*; the one before it is kept"):
+            train(file, output, tick=fill)
+    assert torch.load(output / LAST, weights_only=True)["step"] == 2
+    assert [path.name for path in output.iterdir() if path.name.startswith(".")] == []
+    train(file, output)
+    assert_same(last_weights(tmp_path / "whole"), last_weights(output))
+
+
+def test_a_disk_that_is_full_while_the_package_is_saved_leaves_no_half_package(tiny: Write, tmp_path: Path) -> None:
+    file, output = tiny(tensorboard=False), tmp_path / "out"
+    package = train(file, output)
+    before = {path.name: path.read_bytes() for path in package.iterdir()}
+    with disk_of(2_000), pytest.raises(OSError, match="too large"):
+        train(file, output)  # nothing is left to do but the package
+    assert {path.name: path.read_bytes() for path in package.iterdir()} == before
+    assert [path.name for path in output.iterdir() if path.name.startswith(".tiny")] == []
 
 
 def test_a_loss_that_is_no_number_is_one_clear_line(tiny: Write, tmp_path: Path) -> None:
@@ -159,33 +227,20 @@ def test_sides_of_a_split_are_checked(tiny: Write, tmp_path: Path) -> None:
         train(file, tmp_path / "out")
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / loop.LAST
-    checkpoint.save(file, {"step": 1}, digest="d")
-
-    def full(state: object, stream: BinaryIO) -> None:
-        stream.write(b"half of it")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(WorkError, match=r"cannot be written: .*No space left on device; the one before it is kept"):
-        checkpoint.save(file, {"step": 2}, digest="d")
-    assert [path.name for path in tmp_path.iterdir()] == [loop.LAST]
-    before = checkpoint.load(file, digest="d")
-    assert before is not None
-    assert before["step"] == 1
+def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
+    file = tmp_path / LAST
     file.write_bytes(b"PK\x03\x04 broken")
     with pytest.raises(ConfigError, match="cannot be read"):
         checkpoint.load(file, digest="d")
 
 
-@pytest.mark.parametrize("given", [{"device": "gpu"}, {"device": "cuda:97"}, {"device": "meta"}, {"threads": 0}])
+@pytest.mark.parametrize(
+    "given", [{"device": "gpu"}, {"device": "cuda:97"}, {"device": "meta"}, {"threads": 0}, {"devices": 0}]
+)
 def test_a_device_or_thread_count_that_cannot_be_is_one_line(
     tiny: Write, tmp_path: Path, given: dict[str, Any]
 ) -> None:
-    with pytest.raises(ConfigError, match=r"--device|--threads") as caught:
+    with pytest.raises(ConfigError, match=r"--devices?|--threads") as caught:
         train(tiny(), tmp_path / "out", **given)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
@@ -195,7 +250,7 @@ def test_a_package_without_a_graph_says_so(tiny: Write, tmp_path: Path, monkeypa
     def missing(*_: object) -> bytes:
         raise MissingExtraError("onnx", "export", "exporting a graph")
 
-    monkeypatch.setattr(recipe, "export_graph", missing)
+    monkeypatch.setattr(ship, "export_graph", missing)
     said: list[str] = []
     folder = train(tiny(optimiser={"steps": 1, "batch": 1}), tmp_path / "out", warn=said.append)
     assert len(said) == 1

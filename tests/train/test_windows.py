@@ -136,7 +136,7 @@ def test_a_batch_is_a_function_of_the_seed_and_the_step_however_it_is_divided(
     assert torch.equal(ahead[0], pixels)
     assert torch.equal(ahead[1], labels)
     for rank in range(min(of, 5)):
-        part = source(config, *scenes, share=(rank, of)).batch(step)
+        part = source(config, *scenes).share(rank, of=of).batch(step)
         torch.testing.assert_close(part[0], pixels[rank::of], atol=1e-5, rtol=1e-5)
         assert torch.equal(part[1], labels[rank::of])
     assert not torch.equal(source(config, *scenes).batch(step + 1)[0], pixels)

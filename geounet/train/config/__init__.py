@@ -13,8 +13,9 @@ from geounet.train.config.data import (
     SampleConfig,
     SceneConfig,
 )
-from geounet.train.config.file import RESERVED, TrainConfig, load_config
+from geounet.train.config.file import RESERVED, TrainConfig, load_config, resolved
 from geounet.train.config.learning import (
+    BorderConfig,
     HeadConfig,
     LossConfig,
     NetworkConfig,
@@ -29,6 +30,7 @@ __all__ = [
     "AugmentConfig",
     "BandConfig",
     "BlocksConfig",
+    "BorderConfig",
     "ChipsConfig",
     "ClassConfig",
     "Color",
@@ -45,4 +47,5 @@ __all__ = [
     "Section",
     "TrainConfig",
     "load_config",
+    "resolved",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +18,8 @@ from geounet.train.config.data import BandConfig, ClassConfig, DataConfig
 from geounet.train.config.learning import HeadConfig, NetworkConfig, OptimiserConfig, ScheduleConfig
 from geounet.train.config.section import Section
 
-RESERVED = ("cache",)
-"""Names that the package's folder may not have: training keeps its decoded scenes there."""
+RESERVED = ("cache", "tensorboard")
+"""Names that the package's folder may not have: training keeps its decoded scenes and its events there."""
 
 
 class TrainConfig(Section):
@@ -32,7 +33,9 @@ class TrainConfig(Section):
     seed: int = Field(default=0, ge=0)
     bands: tuple[BandConfig, ...]
     classes: tuple[ClassConfig, ...]
-    heads: tuple[HeadConfig, ...]
+    heads: tuple[HeadConfig, ...] = Field(min_length=1)
+    head_weights: Literal["fixed", "learned"] = "fixed"
+    """Whether the heads' losses are weighed by their ``weight`` alone or also by what is learned of their noise."""
     network: NetworkConfig = NetworkConfig()
     data: DataConfig
     augment: AugmentConfig = AugmentConfig()
@@ -44,6 +47,8 @@ class TrainConfig(Section):
     """Save convolution weights as float16."""
     ship: Literal["best", "last"] = "best"
     """Which weights become the package: the best validated ones or the last ones."""
+    tensorboard: bool = True
+    """Write events for TensorBoard beside the checkpoints."""
     notes: dict[str, Any] = Field(default={})
     """Goes into the package as it stands: sources, licences, limits."""
 
@@ -62,8 +67,7 @@ class TrainConfig(Section):
             raise ValueError(f"name {self.name!r} is a folder that training itself uses; choose another")
         names = [c.name for c in self.classes]
         for head in self.heads:
-            if head.marks is not None and head.marks not in names:
-                raise ValueError(f"head {head.name!r} marks {head.marks!r}; expected one of {', '.join(names)}")
+            _check_head(head, names)
         shares = self.data.class_shares
         if shares is not None and (len(shares) != len(names) or min(shares) < 0 or sum(shares) <= 0):
             raise ValueError(f"class_shares {list(shares)}; expected {len(names)} numbers, none negative")
@@ -82,6 +86,25 @@ class TrainConfig(Section):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _check_head(head: HeadConfig, names: Sequence[str]) -> None:
+    """ValueError where a head or its losses do not fit the classes."""
+    if head.marks is not None and head.marks not in names:
+        raise ValueError(f"head {head.name!r} marks {head.marks!r}; expected one of {', '.join(names)}")
+    count = len(names) if head.marks is None else 2
+    weights, border = head.loss.class_weights, head.loss.border
+    if isinstance(weights, tuple) and len(weights) != count:
+        raise ValueError(f"head {head.name!r} has {len(weights)} class_weights; expected {count}")
+    if head.loss.cldice and head.marks is None:
+        raise ValueError(f"head {head.name!r} predicts all classes; expected cldice on a head that marks one")
+    if border is None:
+        return
+    known = names if head.marks is None else [head.marks, None]
+    if border.of not in known:
+        raise ValueError(
+            f"head {head.name!r}: border.of {border.of!r}; expected one of {', '.join(map(str, known))}"
+        )
+
+
 def load_config(path: str | os.PathLike[str]) -> TrainConfig:
     """Read and check a training file. Raises ConfigError with the first thing that is wrong, in one line."""
     file = Path(path)
@@ -98,3 +121,8 @@ def load_config(path: str | os.PathLike[str]) -> TrainConfig:
         where = ".".join(str(part) for part in first["loc"]) or "top level"
         what = str(first["msg"]).removeprefix("Value error, ")
         raise ConfigError(f"{file}: {where}: {what}") from error
+
+
+def resolved(config: TrainConfig) -> str:
+    """The file with everything that it left to the defaults; reads back as the same values."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=116)

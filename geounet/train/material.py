@@ -1,0 +1,74 @@
+"""What a training learns from: the scenes read, divided and looked at, and the model that they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from geounet.model.spec import Head, InputBand, LabelClass, ModelSpec
+from geounet.train.config import HeadConfig, TrainConfig
+from geounet.train.scenes import TrainScene, load_scenes
+from geounet.train.splits import split
+from geounet.train.survey import Survey, check_classes, class_counts, normalisation, survey
+
+OFF_COLOR = "#000000"
+"""What maps show where a mask head marks nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """The scenes of one training."""
+
+    learned: tuple[TrainScene, ...]
+    held: tuple[TrainScene, ...]
+    """Validated on."""
+    surveys: tuple[Survey, ...]
+    """Of each scene that is learned from."""
+    doubts: tuple[str, ...] = ()
+    """Classes that none of them shows."""
+
+
+def read_material(config: TrainConfig, *, base: Path, cache: Path) -> Material:
+    """Read the scenes of a file that lies in ``base``, divide them, and look once at those to learn from.
+
+    Raises ConfigError and SceneError as `load_scenes`, `split` and `check_classes` do.
+    """
+    parts = split(load_scenes(config, root=base / config.data.root, cache=cache), config)
+    surveys = tuple(survey(scene, len(config.classes)) for scene in parts.learned)
+    doubts = tuple(check_classes(class_counts(surveys), config))
+    return Material(learned=parts.learned, held=parts.held, surveys=surveys, doubts=doubts)
+
+
+def make_spec(config: TrainConfig, material: Material) -> ModelSpec:
+    """The model that will be trained; scaling that the file does not give is computed from the scenes."""
+    bands = config.bands
+    if all(b.mean is not None and b.std is not None for b in bands):
+        values = [(b.mean or 0.0, b.std or 1.0) for b in bands]
+    else:
+        values = list(zip(*normalisation(material.surveys), strict=True))
+    return ModelSpec(
+        name=config.name,
+        version=config.version,
+        description=config.description,
+        license=config.license,
+        architecture=config.network.architecture,
+        hyperparameters=config.network.hyperparameters,
+        bands=tuple(InputBand(name=b.name, mean=m, std=s) for b, (m, s) in zip(bands, values, strict=True)),
+        dtype=str(material.learned[0].image.dtype),
+        heads=tuple(_head(head, config) for head in config.heads),
+        tile=config.schedule.tile,
+        overlap=config.schedule.overlap,
+        divisor=config.network.divisor,
+        gsd=config.gsd,
+        gsd_range=config.gsd_range,
+    )
+
+
+def _head(head: HeadConfig, config: TrainConfig) -> Head:
+    if head.marks is None:
+        classes = [LabelClass(value=i, name=c.name, color=c.color) for i, c in enumerate(config.classes)]
+        return Head(name=head.name, kind="classes", classes=tuple(classes))
+    marked = next(c for c in config.classes if c.name == head.marks)
+    off = LabelClass(value=0, name=f"not-{head.marks}", color=OFF_COLOR)
+    on = LabelClass(value=1, name=head.marks, color=head.color or marked.color)
+    return Head(name=head.name, kind="mask", classes=(off, on), lines=head.lines)
