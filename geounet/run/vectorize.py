@@ -159,7 +159,7 @@ def vectorize(
         line_maker = None
         if wanted:
             asked = LineOptions(value=class_of(lines, names), bridge=bridge, spur=spur, simplify=simplify)
-            line_maker = LineMaker(raster, ground, asked)
+            line_maker = stack.enter_context(LineMaker(raster, ground, asked))
         sweep = Sweep(
             raster=raster,
             head=head,
@@ -180,6 +180,8 @@ def vectorize(
             rows = None if raster_path is None else _cleaned_rows(raster_path, raster, writing)
             file = _vertex_file(folder, raster, stack) if outline else None
             vertices = _swept(sweep, spool, rows, file, line_maker)
+            if line_maker is not None:
+                line_maker.close()
             opened = open_writers(paths, layer=name, ground=ground, style=qml, container=container)
             writers = writing.enter_context(opened)
             for features in _ahead(maker.features(spool, vertices)):
