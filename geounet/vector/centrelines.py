@@ -177,8 +177,9 @@ def _reach_out(  # noqa: PLR0917
                 t = min(t, ((shape[0] if u > 0 else 0.0) - xy[a, 0]) / u)
             if v != 0:
                 t = min(t, ((shape[1] if v > 0 else 0.0) - xy[a, 1]) / v)
-            xy[a, 0] += t * u
-            xy[a, 1] += t * v
+            # rounding must not lead it over the rim
+            xy[a, 0] = min(max(xy[a, 0] + t * u, 0.0), float(shape[0]))
+            xy[a, 1] = min(max(xy[a, 1] + t * v, 0.0), float(shape[1]))
             node_xy[ends[e, side], 0], node_xy[ends[e, side], 1] = xy[a, 0], xy[a, 1]
 
 

@@ -7,7 +7,7 @@
 
 What comes out is the skeleton of the whole mask, and does not depend on how the rows were divided: rows come out
 once no pixel of them hangs on rows that are still to come (see ``thinning``), with the steps in which their pixels
-went, and the rows below are thinned anew beside that record. Memory: about six bytes per pixel of the rows in hand
+went, and the rows below are thinned anew beside that record. Memory: up to ten bytes per pixel of the rows in hand
 and of those that wait, which are about half as many as the widest mark at the cut is wide.
 """
 

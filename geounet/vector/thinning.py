@@ -59,20 +59,11 @@ def thin(may: Any, sure: Any, places: Any, steps: Any) -> tuple[Any, Any]:
         step += 1
         if step >> went.shape[0]:
             went = np.concatenate((went, np.zeros_like(went)))
-        for k in range(_look(may, sure, due, hazy, step, goes, doubt, stretches)):
-            y, begin, end = stretches[k]
-            for g in range(begin, end):
-                if _changes(goes, doubt, y, g):
-                    known[y - 1] &= _record(goes, sure, y, g, went, step)
-                    if _clear(may, sure, goes, doubt, y, g):
-                        _spread(hazy, y, g, True)
-                    _spread(due, y, g, step)
-                    latest = step
+        n = _look(may, sure, due, hazy, step, goes, doubt, stretches)
+        if _carry_out(may, sure, goes, doubt, stretches[:n], due, hazy, went, known, step):
+            latest = step
         while told < places.size and steps[told] == step:
-            word = places[told] // 64
-            may[0, word + 1] &= ~(_ONE << np.uint64(places[told] % 64))
-            sure[0, word + 1] = may[0, word + 1]
-            _spread(due, 0, word // GROUP, step)
+            _take_from_above(may, sure, places[told], due, step)
             latest, told = step, told + 1
     for y in range(h):
         known[y] &= (may[y + 1] == sure[y + 1]).all()
@@ -108,6 +99,42 @@ def _look(may: Any, sure: Any, due: Any, hazy: Any, step: int, goes: Any, doubt:
             stretches[n, 0], stretches[n, 1], stretches[n, 2] = y, begin, end
             n += 1
     return n
+
+
+@njit(cache=True, nogil=True)
+def _carry_out(
+    may: Any,
+    sure: Any,
+    goes: Any,
+    doubt: Any,
+    stretches: Any,
+    due: Any,
+    hazy: Any,
+    went: Any,
+    known: Any,
+    step: int,
+) -> bool:
+    """Change what was decided about ``stretches``, and tell the groups around; whether anything changed."""
+    changed = False
+    for k in range(stretches.shape[0]):
+        y, begin, end = stretches[k]
+        for g in range(begin, end):
+            if _changes(goes, doubt, y, g):
+                known[y - 1] &= _record(goes, sure, y, g, went, step)
+                if _clear(may, sure, goes, doubt, y, g):
+                    _spread(hazy, y, g, True)
+                _spread(due, y, g, step)
+                changed = True
+    return changed
+
+
+@njit(cache=True, nogil=True)
+def _take_from_above(may: Any, sure: Any, place: int, due: Any, step: int) -> None:
+    """Take the pixel in column ``place`` away from the row above those in hand."""
+    word = place // 64
+    may[0, word + 1] &= ~(_ONE << np.uint64(place % 64))
+    sure[0, word + 1] = may[0, word + 1]
+    _spread(due, 0, word // GROUP, step)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
