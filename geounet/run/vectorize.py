@@ -194,8 +194,8 @@ def vectorize(
         names = raster.class_names()
         line_maker = None
         if wanted:
-            asked = LineOptions(value=class_of(lines, names), bridge=bridge, spur=spur, simplify=simplify)
-            line_maker = LineMaker(raster, ground, asked)
+            how = LineOptions(value=class_of(lines, names), bridge=bridge, spur=spur, simplify=simplify)
+            line_maker = stack.enter_context(LineMaker(raster, ground, how))
         sweep = Sweep(
             raster=raster,
             head=head,
@@ -209,8 +209,7 @@ def vectorize(
         outline = _outline(simplify, ground, smooth=smooth)
         square = _squarer(regularize, ground, names, head)
         maker = FeatureMaker(raster=raster, ground=ground, outline=outline, zones=zones, area=area, square=square)
-        folder = next(iter(paths.values())).parent
-        spool = stack.enter_context(Spool(folder))
+        spool = stack.enter_context(Spool(folder := next(iter(paths.values())).parent))
         totals = _Totals()
         qml = partial(_style, raster, own, totals.area)
         of_squares = partial(_style, raster, own, totals.area, () if square is None else square.values)
@@ -218,8 +217,11 @@ def vectorize(
             rows = None if raster_path is None else _cleaned_rows(raster_path, raster, writing)
             file = _vertex_file(folder, raster, stack) if outline else None
             vertices = _swept(sweep, spool, rows, file, line_maker)
-            opened = open_writers(paths, layer=name, ground=ground, style=qml, container=container)
-            writers = writing.enter_context(opened)
+            if line_maker is not None:
+                line_maker.close()
+            writers = writing.enter_context(
+                open_writers(paths, layer=name, ground=ground, style=qml, container=container)
+            )
             beside = writing.enter_context(
                 open_writers(
                     squared, layer=squared_layer(name), ground=ground, style=of_squares, container=container
