@@ -79,10 +79,11 @@ class Sweep:
             if lines is not None:
                 lines.feed(labels, rows.outside if unit is None else None, rows.confidence)
             spool.add(found)
-            self._count(labels.shape[0])
+            self.tell(labels.shape[0])
         spool.add(tracer.close())
 
-    def _count(self, rows: int) -> None:
+    def tell(self, rows: int = 0) -> None:
+        """Say how far the sweep is, after some more ``rows``."""
         self._done[0] += rows
         if self.progress is not None:
             self.progress(self._done[0], (2 if self.cleans else 1) * self.raster.geobox.height)
@@ -122,6 +123,6 @@ class Sweep:
         )
         for rows in self.raster.rows(self.step, whole=True):
             unit.feed(rows.labels, outside=rows.outside)
-            self._count(rows.labels.shape[0])
+            self.tell(rows.labels.shape[0])
         unit.decide()
         return unit

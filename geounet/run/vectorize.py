@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,16 +19,18 @@ from geounet.io.aoi import read_area
 from geounet.io.atomic import scratch_folder
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
-from geounet.io.shapes import Features
 from geounet.io.spool import Spool
 from geounet.io.styles import polygon_style, shown_classes, write_style_beside
 from geounet.io.vectors import check_formats, open_writers
 from geounet.model.spec import Head, LabelClass
+from geounet.run.cores import usable_cores
+from geounet.run.features import Totals, write_features
 from geounet.run.layers import FeatureMaker
 from geounet.run.lines import LineMaker, LineOptions, LineTotals, class_of, line_paths, write_lines
 from geounet.run.result import area_unit
 from geounet.run.sweeping import OnRows, Sweep
 from geounet.run.vector_paths import cleaned_path, keep_inputs, output_paths, refuse_existing
+from geounet.vector.lean import load_without_scipy
 
 if TYPE_CHECKING:  # what not every call needs is not loaded by every one
     from shapely import Geometry
@@ -67,18 +68,6 @@ class VectorResult:
     """The cleaned label raster, where one was asked for."""
 
 
-@dataclass(kw_only=True)
-class _Totals:
-    features: int = 0
-    area: dict[int, float] = field(default_factory=dict)
-
-    def add(self, features: Features) -> None:
-        self.features += features.id.size
-        for value in np.unique(features.value).tolist():
-            known = features.area[(features.value == value) & np.isfinite(features.area)]
-            self.area[value] = self.area.get(value, 0.0) + float(known.sum())
-
-
 @freed_memory_kept()
 def vectorize(
     labels: str | Path,
@@ -99,6 +88,7 @@ def vectorize(
     bridge: float = 0.0,
     spur: float | None = None,
     overwrite: bool = False,
+    threads: int | None = None,
     block_rows: int | None = None,
     container: Path | None = None,
     progress: OnRows | None = None,
@@ -127,16 +117,19 @@ def vectorize(
         bridge: metres; gaps up to this in the centre-lines are closed.
         spur: metres; dead ends shorter than this are pruned. None: than the road is wide.
         overwrite: replace files that are there.
+        threads: to work with; None: as many as there are cores. The result does not depend on it.
         block_rows: rows to work on at once; the result does not depend on it.
         container: a GeoPackage in the making that takes the layer instead of a file of its own.
-        progress: called with the rows done and the rows in all.
+        progress: called with the rows done and the rows in all, now and then; what it raises ends the work.
 
     Raises:
         SceneError: the raster cannot be read as labels.
         ConfigError: an option is wrong, or an output file is there already.
         MissingExtraError: GeoParquet without pyarrow.
     """
-    _check_options({"--min-area": min_area, "--min-hole": min_hole, "--simplify": simplify}, block_rows)
+    sizes = {"--min-area": min_area, "--min-hole": min_hole, "--simplify": simplify}
+    _check_options(sizes, threads=threads, block_rows=block_rows)
+    load_without_scipy()
     cut = None if threshold is None else _threshold(threshold)
     with ExitStack() as stack:
         paths = output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
@@ -174,7 +167,7 @@ def vectorize(
         maker = FeatureMaker(raster=raster, ground=ground, outline=outline, zones=zones, area=area)
         folder = next(iter(paths.values())).parent
         spool = stack.enter_context(Spool(folder))
-        totals = _Totals()
+        totals = Totals()
         qml = partial(_style, raster, own, totals.area)
         with ExitStack() as writing:
             rows = None if raster_path is None else _cleaned_rows(raster_path, raster, writing)
@@ -182,10 +175,15 @@ def vectorize(
             vertices = _swept(sweep, spool, rows, file, line_maker)
             opened = open_writers(paths, layer=name, ground=ground, style=qml, container=container)
             writers = writing.enter_context(opened)
-            for features in _ahead(maker.features(spool, vertices)):
-                totals.add(features)
-                for writer in writers.values():
-                    writer.write(features)
+            write_features(
+                maker,
+                spool,
+                vertices,
+                list(writers.values()),
+                totals,
+                threads=threads or usable_cores(),
+                on_chunk=sweep.tell,
+            )
         if (style := qml()) is not None:
             write_style_beside(paths.values(), style)
         done = None
@@ -225,21 +223,14 @@ def _style(raster: LabelRaster, head: Head | None, found: Iterable[int]) -> str 
     return polygon_style(classes) if classes else None
 
 
-def _ahead(chunks: Iterator[Features]) -> Iterator[Features]:
-    """The same chunks, the next one being made while this one is written."""
-    with ThreadPoolExecutor(1, thread_name_prefix="geounet-features") as maker:
-        waiting = maker.submit(next, chunks, None)
-        while (features := waiting.result()) is not None:
-            waiting = maker.submit(next, chunks, None)
-            yield features
-
-
-def _check_options(sizes: Mapping[str, float], block_rows: int | None) -> None:
+def _check_options(sizes: Mapping[str, float], **counts: int | None) -> None:
     for name, value in sizes.items():
         if not (np.isfinite(value) and value >= 0):
             raise ConfigError(f"{name} {value}: expected a number of at least 0")
-    if block_rows is not None and block_rows < 1:
-        raise ConfigError(f"block_rows {block_rows}: expected at least 1")
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            option = f"--{name}" if name == "threads" else name
+            raise ConfigError(f"{option} {count}: expected at least 1")
 
 
 def _threshold(text: str | float) -> Threshold:

@@ -1,0 +1,105 @@
+"""Features on their way from the spool into the files: made and packed on threads, written in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from geounet.io.shapes import Features
+from geounet.io.spool import Spool
+from geounet.io.writing import ChunkWriter
+from geounet.run.layers import FeatureMaker
+
+if TYPE_CHECKING:
+    from geounet.vector.simplify import Vertices
+
+_T = TypeVar("_T")
+Submit = Callable[..., Future[Any]]
+
+
+@dataclass(kw_only=True)
+class Totals:
+    """What was written."""
+
+    features: int = 0
+    area: dict[int, float] = field(default_factory=dict)
+    """m² by class value."""
+
+    def add(self, features: Features) -> None:
+        """Count a chunk."""
+        self.features += features.id.size
+        for value in np.unique(features.value).tolist():
+            known = features.area[(features.value == value) & np.isfinite(features.area)]
+            self.area[value] = self.area.get(value, 0.0) + float(known.sum())
+
+
+@contextmanager
+def threads_for(count: int) -> Iterator[Submit]:
+    """A way to have calls made by ``count`` threads; by this one, at once, where it is 1."""
+    if count == 1:
+        yield _call
+        return
+    with ThreadPoolExecutor(count, thread_name_prefix="geounet-features") as pool:
+        try:
+            yield pool.submit
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _call(function: Callable[..., _T], *arguments: Any) -> Future[_T]:
+    done: Future[_T] = Future()
+    done.set_result(function(*arguments))
+    return done
+
+
+def write_features(
+    maker: FeatureMaker,
+    spool: Spool,
+    vertices: Vertices | None,
+    writers: Sequence[ChunkWriter],
+    totals: Totals,
+    *,
+    threads: int,
+    on_chunk: Callable[[], None],
+) -> None:
+    """Write all features of the spool, in order, numbered from 1; some chunks per thread are in hand at a time.
+
+    ``on_chunk`` is called after each chunk.
+    """
+
+    def pack(features: Features) -> list[Any]:
+        return [writer.pack(features) for writer in writers]
+
+    with threads_for(threads) as submit:
+        made = (submit(maker.features, polygons, vertices) for polygons in spool.chunks())
+        packed = (submit(pack, features) for features in _numbered(_in_hand(made, threads), totals))
+        for chunk in _in_hand(packed, threads):
+            for writer, one in zip(writers, chunk, strict=True):
+                writer.append(one)
+            on_chunk()
+
+
+def _in_hand(calls: Iterator[Future[_T]], count: int) -> Iterator[_T]:
+    """The results in the order of the calls, of which ``count`` are in hand while one is taken."""
+    waiting: deque[Future[_T]] = deque()
+    for call in calls:
+        waiting.append(call)
+        if len(waiting) >= count:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _numbered(chunks: Iterator[Features], totals: Totals) -> Iterator[Features]:
+    """The chunks with the numbers of their features in the whole layer, counted."""
+    for features in chunks:
+        numbered = replace(features, id=features.id + totals.features)
+        totals.add(features)
+        yield numbered
