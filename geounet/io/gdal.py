@@ -34,6 +34,8 @@ LOCAL_OPTIONS: dict[str, str] = {
 }
 
 _warnings_lock = threading.Lock()
+_wishes: list[int] = []
+_wishes_lock = threading.Lock()
 
 
 def limit_cache() -> None:
@@ -45,6 +47,26 @@ def limit_cache() -> None:
     """
     if "GDAL_CACHEMAX" not in os.environ and get_gdal_config("GDAL_CACHEMAX") > CACHE_BYTES:
         set_gdal_config("GDAL_CACHEMAX", CACHE_BYTES)
+
+
+@contextmanager
+def smaller_cache(size: int) -> Iterator[None]:
+    """A block cache of ``size`` bytes for one who reads every block once; of several, the largest wish counts."""
+    with _wishes_lock:
+        _wishes.append(size)
+        _grant_cache()
+    try:
+        yield
+    finally:
+        with _wishes_lock:
+            _wishes.remove(size)
+            _grant_cache()
+
+
+def _grant_cache() -> None:
+    size = min(CACHE_BYTES, max(_wishes, default=CACHE_BYTES))
+    if "GDAL_CACHEMAX" not in os.environ and get_gdal_config("GDAL_CACHEMAX") != size:
+        set_gdal_config("GDAL_CACHEMAX", size)
 
 
 @contextmanager

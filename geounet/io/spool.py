@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from geounet.vector.polygons import Polygons, in_order, join
 
-_IN_MEMORY = 32 * 2**20
-_CHUNK_CORNERS = 200_000
+_IN_MEMORY = 4 * 2**20
+_CHUNK_CORNERS = 100_000
 _CHUNK_POLYGONS = 50_000
 
 
@@ -68,7 +68,7 @@ class Spool:
         self.count += len(polygons)
 
     def chunks(self) -> Iterator[Polygons]:
-        """All polygons in the order of identity, some 200,000 corners at a time; an empty chunk of none."""
+        """All polygons in the order of identity, some 100,000 corners at a time; an empty chunk of none."""
         if not self._batches:
             if self._empty is not None:
                 yield self._empty

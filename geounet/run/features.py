@@ -53,6 +53,17 @@ def threads_for(count: int) -> Iterator[Submit]:
             raise
 
 
+@contextmanager
+def meanwhile(function: Callable[[], object], *, wanted: bool) -> Iterator[None]:
+    """Have a call made by another thread during the body; its errors are left to whoever needs what it prepares."""
+    if not wanted:
+        yield
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="geounet-ready") as pool:
+        pool.submit(function)
+        yield
+
+
 def _call(function: Callable[..., _T], *arguments: Any) -> Future[_T]:
     done: Future[_T] = Future()
     done.set_result(function(*arguments))

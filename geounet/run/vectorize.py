@@ -17,6 +17,7 @@ from geounet.grid.geobox import GeoBox
 from geounet.heap import freed_memory_kept
 from geounet.io.aoi import read_area
 from geounet.io.atomic import scratch_folder
+from geounet.io.gdal import smaller_cache
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
 from geounet.io.spool import Spool
@@ -24,7 +25,7 @@ from geounet.io.styles import polygon_style, shown_classes, write_style_beside
 from geounet.io.vectors import check_formats, open_writers
 from geounet.model.spec import Head, LabelClass
 from geounet.run.cores import usable_cores
-from geounet.run.features import Totals, write_features
+from geounet.run.features import Totals, meanwhile, write_features
 from geounet.run.layers import FeatureMaker
 from geounet.run.lines import LineMaker, LineOptions, LineTotals, class_of, line_paths, write_lines
 from geounet.run.result import area_unit
@@ -145,6 +146,7 @@ def vectorize(
             scratch = stack.enter_context(scratch_folder(next(iter(paths.values()))))
             labels, confidence, head = _cut_mask(labels, confidence, head, cut, scratch)
         raster = stack.enter_context(LabelRaster(labels, head=head, confidence=confidence))
+        stack.enter_context(smaller_cache(raster.cache_bytes))
         ground = Ground(raster.geobox)
         area = _area_of_interest(aoi, raster.geobox)
         zones = _zones(stats, raster, stack)
@@ -159,6 +161,7 @@ def vectorize(
             min_area=min_area,
             min_hole=min_hole,
             step=block_rows or _rows_at_once(raster, zones),
+            ahead=threads != 1,
             zones=zones,
             inside=_inside(area, raster) if zones is not None or raster.has_confidence else None,
             progress=progress,
@@ -172,7 +175,8 @@ def vectorize(
         with ExitStack() as writing:
             rows = None if raster_path is None else _cleaned_rows(raster_path, raster, writing)
             file = _vertex_file(folder, raster, stack) if outline else None
-            vertices = _swept(sweep, spool, rows, file, line_maker)
+            with meanwhile(ground.get_ready, wanted=threads != 1):
+                vertices = _swept(sweep, spool, rows, file, line_maker)
             opened = open_writers(paths, layer=name, ground=ground, style=qml, container=container)
             writers = writing.enter_context(opened)
             write_features(

@@ -59,7 +59,14 @@ def _results(context: RunContext) -> list[VectorResult]:
     rows = _Rows(context)
     with _geopackage(context) as container:
         calls = [
-            _call(context, number, head, container, max(1, budget // side_by_side), rows.counter())
+            _call(
+                context,
+                number,
+                head,
+                container,
+                budget if side_by_side == 1 else max(2, budget // side_by_side),
+                rows.counter(),
+            )
             for number, head in enumerate(heads)
         ]
         if side_by_side == 1:

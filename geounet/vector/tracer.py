@@ -177,7 +177,7 @@ class Tracer:
             corners=corners,
         )
         forget_components(self._above, components, self._counts)
-        if 2 * self._counts[N_DEAD] > self._counts[N_VERTICES]:
+        if 4 * self._counts[N_DEAD] > self._counts[N_VERTICES]:
             forget_vertices(self._vertices, self._up, components, self._counts)
         return out
 
