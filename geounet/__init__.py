@@ -17,9 +17,10 @@ from geounet import errors
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from geounet.api import evaluate, infer, plan, vectorize
+    from geounet.api import evaluate, evaluate_model, infer, plan, vectorize
     from geounet.io.road_graph import road_graph
     from geounet.io.scene import Scene, open_scene
+    from geounet.judge.evaluation import Evaluation
     from geounet.model.package import load_model
     from geounet.run.plan import Plan
     from geounet.run.progress import Progress
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "evaluate": "geounet.api",
+    "evaluate_model": "geounet.api",
     "infer": "geounet.api",
     "plan": "geounet.api",
     "open_scene": "geounet.io.scene",
@@ -42,10 +44,12 @@ _HOME = {
     "Plan": "geounet.run.plan",
     "Scene": "geounet.io.scene",
     "Scores": "geounet.score.scores",
+    "Evaluation": "geounet.judge.evaluation",
     "VectorResult": "geounet.run.vectorize",
 }
 
 __all__ = [
+    "Evaluation",
     "Plan",
     "Progress",
     "Run",
@@ -54,6 +58,7 @@ __all__ = [
     "VectorResult",
     "errors",
     "evaluate",
+    "evaluate_model",
     "infer",
     "load_model",
     "open_scene",
