@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from geounet.run.vectorize import VectorResult
     from geounet.sample import write_sample
     from geounet.score.scores import Scores
+    from geounet.score.seams import Seams, check_seams
 
 _HOME = {
     "evaluate": "geounet.api",
@@ -44,6 +45,8 @@ _HOME = {
     "Plan": "geounet.run.plan",
     "Scene": "geounet.io.scene",
     "Scores": "geounet.score.scores",
+    "Seams": "geounet.score.seams",
+    "check_seams": "geounet.score.seams",
     "Evaluation": "geounet.judge.evaluation",
     "VectorResult": "geounet.run.vectorize",
 }
@@ -55,7 +58,9 @@ __all__ = [
     "Run",
     "Scene",
     "Scores",
+    "Seams",
     "VectorResult",
+    "check_seams",
     "errors",
     "evaluate",
     "evaluate_model",

@@ -9,7 +9,7 @@ import click
 from geounet.cli import show
 
 
-@click.command(short_help="Score a map against the truth.")
+@click.command(short_help="Score a map, or a model, against the truth.")
 @click.argument("prediction", metavar="[PREDICTION]", required=False)
 @click.argument("truth", metavar="[TRUTH]", required=False)
 @click.option("--model", "-m", metavar="NAME|FOLDER", help="Map scenes with this model first; see below.")
