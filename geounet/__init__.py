@@ -17,7 +17,7 @@ from geounet import errors
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from geounet.api import evaluate, evaluate_model, infer, plan, vectorize
+    from geounet.api import evaluate, evaluate_model, infer, plan, preview, vectorize
     from geounet.io.road_graph import road_graph
     from geounet.io.scene import Scene, open_scene
     from geounet.judge.evaluation import Evaluation
@@ -35,6 +35,7 @@ _HOME = {
     "evaluate_model": "geounet.api",
     "infer": "geounet.api",
     "plan": "geounet.api",
+    "preview": "geounet.api",
     "open_scene": "geounet.io.scene",
     "road_graph": "geounet.io.road_graph",
     "load_model": "geounet.model.package",
@@ -68,6 +69,7 @@ __all__ = [
     "load_model",
     "open_scene",
     "plan",
+    "preview",
     "road_graph",
     "vectorize",
     "write_sample",

@@ -109,6 +109,7 @@ def evaluate(
     )
 
 
+@cache_given_back()
 def evaluate_model(
     model: str | Path,
     *,
@@ -163,6 +164,36 @@ def evaluate_model(
         overwrite=overwrite,
         progress=progress,
     )
+
+
+@cache_given_back()
+def preview(
+    scene: ScenePath,
+    run: str | Path | Run,
+    *,
+    truth: str | Path | None = None,
+    output: str | Path | None = None,
+    size: int = 1600,
+    bands: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Path]:
+    """Write PNGs of a scene and of what :func:`infer` made of it; the files by name.
+
+    Args:
+        scene: the scene of the run.
+        run: its results folder, or what :func:`infer` returned.
+        truth: a raster of classes or a mask on the same grid: adds ``<head>_errors``.
+        output: where the pictures go; None: ``previews`` in the results folder.
+        size: pixels of the longest side.
+        bands: bands to show, by number or name.
+        overwrite: replace pictures that are there.
+
+    Raises RequestError where that cannot be; nothing was written then.
+    """
+    from geounet.judge.preview import preview_run
+
+    folder = run.output if isinstance(run, Run) else run
+    return preview_run(scene, folder, truth=truth, output=output, size=size, bands=bands, overwrite=overwrite)
 
 
 @cache_given_back()

@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": "Say what infer would run, and what it would cost.",
     "info": "Say what geounet sees in a scene or a model.",
     "vectorize": "Turn a categorical raster into polygons.",
+    "preview": "Pictures of a scene and its maps.",
     "evaluate": "Score a map, or a model, against the truth.",
     "seams": "Check whether the borders of tiles show in a map.",
     "train": "Train a model package from scenes and labels.",
