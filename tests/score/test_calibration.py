@@ -81,7 +81,7 @@ def test_files(write_labels, tmp_path):
     files = write_labels("p.tif", predicted), write_labels("t.tif", truth)
     honest = geounet.evaluate(*files, confidence=write_labels("c.tif", sure), output=tmp_path / "out")
     assert honest["ece"] < 0.01
-    assert honest.summary["ece"].low <= honest["ece"] <= honest.summary["ece"].high
+    assert 0 < honest.summary["ece"].low < honest.summary["ece"].high < 0.02  # drawn again, gaps only grow
     boastful = geounet.evaluate(*files, confidence=write_labels("d.tif", np.full_like(sure, 250)))
     assert boastful["ece"] == pytest.approx(wrong.mean())
     assert "reliability diagram" in (tmp_path / "out" / "report.html").read_text()
