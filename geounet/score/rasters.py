@@ -96,7 +96,7 @@ class ConfidenceFile:
         """Raises SceneError where it cannot be read, RequestError where it does not belong to ``like``."""
         self.raster = Raster(access.resolve(path), bands=[0])
         box = self.raster.geobox
-        if self.raster.dtype != np.uint8 or aligned(like.geobox, box, resample=False) is not None:
+        if self.raster.dtype != np.uint8 or not _one_grid(like.geobox, box):
             self.raster.close()
             raise RequestError(
                 f"--confidence {path}: {self.raster.dtype}, {_grid(box)}; expected uint8 (0 to 250) on the grid of "
@@ -197,6 +197,13 @@ def aligned(
     if (rows < 0).all() or (cols < 0).all():
         raise RequestError("prediction and truth have no ground in common; check their coordinates")
     return rows, cols
+
+
+def _one_grid(first: GeoBox, second: GeoBox) -> bool:
+    try:
+        return aligned(first, second, resample=False) is None
+    except RequestError:
+        return False
 
 
 def _nearest(count: int, step: float, start: float, limit: int) -> NDArray[np.intp]:
