@@ -28,7 +28,7 @@ from geounet.model.engine import (
 )
 from geounet.model.package import Package
 from geounet.run.cores import usable_cores
-from geounet.run.fit import fit_warnings
+from geounet.run.fit import fit_warnings, overlap_warnings
 from geounet.run.options import InferOptions
 
 _WIDEST = 8192  # pixels; wider blocks save little and their canvas grows
@@ -125,7 +125,12 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
         workers=workers,
         output=output,
         costs=estimate(lattice, partition, workers=workers, heads=len(package.spec.heads), memory=memory),
-        warnings=(*scene.warnings, *fit_warnings(scene, package.spec), *_device_warnings(options, request)),
+        warnings=(
+            *scene.warnings,
+            *fit_warnings(scene, package.spec),
+            *overlap_warnings(lattice, package.spec),
+            *_device_warnings(options, request),
+        ),
     )
 
 

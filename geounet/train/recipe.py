@@ -21,6 +21,7 @@ from geounet.heap import freed_memory_kept
 from geounet.model import package
 from geounet.model.export import export_graph
 from geounet.model.networks import build_network, state_arrays
+from geounet.model.receptive import with_field
 from geounet.model.spec import Head, InputBand, LabelClass, ModelSpec
 from geounet.train import checkpoint
 from geounet.train.config import HeadConfig, SampleConfig, SceneConfig, TrainConfig, load_config
@@ -241,7 +242,7 @@ def _save(
         graph = None
         warn(f"the package has no {package.GRAPH} and runs on torch only, slower on CPUs: {error}")
     target = training.folder / config.name
-    package.save_package(target, spec, tensors, graph=graph, overwrite=True)
+    package.save_package(target, with_field(spec, network), tensors, graph=graph, overwrite=True)
     (training.folder / "resolved.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return target
 
