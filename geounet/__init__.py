@@ -17,9 +17,10 @@ from geounet import errors
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from geounet.api import evaluate, infer, plan, vectorize
+    from geounet.api import evaluate, evaluate_model, infer, plan, preview, vectorize
     from geounet.io.road_graph import road_graph
     from geounet.io.scene import Scene, open_scene
+    from geounet.judge.evaluation import Evaluation
     from geounet.model.package import load_model
     from geounet.run.plan import Plan
     from geounet.run.progress import Progress
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
     from geounet.run.vectorize import VectorResult
     from geounet.sample import write_sample
     from geounet.score.scores import Scores
+    from geounet.score.seams import Seams, check_seams
 
 _HOME = {
     "evaluate": "geounet.api",
+    "evaluate_model": "geounet.api",
     "infer": "geounet.api",
     "plan": "geounet.api",
+    "preview": "geounet.api",
     "open_scene": "geounet.io.scene",
     "road_graph": "geounet.io.road_graph",
     "load_model": "geounet.model.package",
@@ -42,22 +46,30 @@ _HOME = {
     "Plan": "geounet.run.plan",
     "Scene": "geounet.io.scene",
     "Scores": "geounet.score.scores",
+    "Seams": "geounet.score.seams",
+    "check_seams": "geounet.score.seams",
+    "Evaluation": "geounet.judge.evaluation",
     "VectorResult": "geounet.run.vectorize",
 }
 
 __all__ = [
+    "Evaluation",
     "Plan",
     "Progress",
     "Run",
     "Scene",
     "Scores",
+    "Seams",
     "VectorResult",
+    "check_seams",
     "errors",
     "evaluate",
+    "evaluate_model",
     "infer",
     "load_model",
     "open_scene",
     "plan",
+    "preview",
     "road_graph",
     "vectorize",
     "write_sample",

@@ -22,6 +22,7 @@ from geounet.score.settings import Settings
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
+    from geounet.judge.evaluation import Evaluation
     from geounet.run.vectorize import VectorResult
 
 ScenePath = str | Path
@@ -67,6 +68,8 @@ def evaluate(
     resample: bool = False,
     draws: int = 1000,
     seed: int = 0,
+    confidence: str | Path | None = None,
+    image: str | Path | None = None,
     output: str | Path | None = None,
     overwrite: bool = False,
 ) -> Scores:
@@ -84,6 +87,8 @@ def evaluate(
         resample: take the nearest pixel of a prediction on another grid of the same CRS, instead of refusing it.
         draws: bootstrap draws over blocks of ground for the 95 % intervals; 0: none.
         seed: of the draws and of the control points of APLS; the same seed gives the same numbers.
+        confidence: a raster of how sure the prediction is (``<head>_confidence.tif``): adds calibration.
+        image: the scene, to show it beside the worst places of the report.
         output: a folder for ``metrics.json``, ``metrics.csv`` and ``report.html``.
         overwrite: replace these files where they exist.
 
@@ -99,7 +104,96 @@ def evaluate(
         draws=draws,
         seed=seed,
     )
-    return evaluate_files(prediction, truth, settings, output=output, overwrite=overwrite)
+    return evaluate_files(
+        prediction, truth, settings, confidence=confidence, image=image, output=output, overwrite=overwrite
+    )
+
+
+@cache_given_back()
+def evaluate_model(
+    model: str | Path,
+    *,
+    data: str | Path | None = None,
+    scene: ScenePath | None = None,
+    truth: str | Path | None = None,
+    only: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    buffer: float = 4.0,
+    boundary: int = 3,
+    draws: int = 1000,
+    seed: int = 0,
+    maps: str | Path | None = None,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    config: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Evaluation:
+    """Score a model on whole labelled scenes: each is mapped as :func:`infer` does it, then compared.
+
+    Args:
+        model: a name, a package folder or an ``.onnx`` file.
+        data: a YAML file of scenes and labels: a training file, or a small one (docs/evaluate.md). Or:
+        scene: one scene, and
+        truth: its labels, a raster of classes or a mask on the scene's grid.
+        only: names or groups of the scenes of ``data`` that count; empty: all.
+        classes, buffer, boundary, draws, seed, output, overwrite: as of :func:`evaluate`.
+        maps: a folder where the maps stay, one folder per scene; None: they are gone afterwards.
+        config: a YAML file of options of :func:`infer`.
+        progress: hears how far the runs are.
+        **options: of :func:`infer`: ``overlap``, ``tta``, ``threshold``, …
+
+    Raises RequestError where it cannot work, and what :func:`infer` raises.
+    """
+    from geounet.judge.data import Judged
+    from geounet.judge.evaluate import evaluate_scenes
+
+    if (data is None) == (scene is None) or (scene is None) != (truth is None):
+        raise ConfigError("expected a data file, or a scene and its truth")
+    pairs = []
+    if scene is not None and truth is not None:
+        pairs = [Judged(name=Path(scene).stem, image=Path(scene), truth=Path(truth))]
+    merged: Any = {**options, "model": str(model), **({} if maps is None else {"output": maps})}
+    return evaluate_scenes(
+        _options(config, merged),
+        Settings(classes=tuple(classes), buffer=buffer, boundary=boundary, draws=draws, seed=seed),
+        data=None if data is None else Path(data),
+        pairs=pairs,
+        only=only,
+        output=None if output is None else Path(output),
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+@cache_given_back()
+def preview(
+    scene: ScenePath,
+    run: str | Path | Run,
+    *,
+    truth: str | Path | None = None,
+    output: str | Path | None = None,
+    size: int = 1600,
+    bands: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Path]:
+    """Write PNGs of a scene and of what :func:`infer` made of it; the files by name.
+
+    Args:
+        scene: the scene of the run.
+        run: its results folder, or what :func:`infer` returned.
+        truth: a raster of classes or a mask on the same grid: adds ``<head>_errors``.
+        output: where the pictures go; None: ``previews`` in the results folder.
+        size: pixels of the longest side.
+        bands: bands to show, by number or name.
+        overwrite: replace pictures that are there.
+
+    Raises RequestError where that cannot be; nothing was written then.
+    """
+    from geounet.judge.preview import preview_run
+
+    folder = run.output if isinstance(run, Run) else run
+    return preview_run(scene, folder, truth=truth, output=output, size=size, bands=bands, overwrite=overwrite)
 
 
 @cache_given_back()

@@ -25,6 +25,7 @@ FLOORS = {
     "run": 5,
     "score": 5,
     "schedule": 6,
+    "judge": 6,
     "config": 6,
     "api": 6,
     "cli": 7,

@@ -55,7 +55,7 @@ def _checks() -> Iterator[_Check]:
 def _system() -> Iterator[_Check]:
     import psutil
 
-    from geounet.run.plan import usable_cores
+    from geounet.run.cores import usable_cores
 
     yield "geounet", __version__, True
     yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", True

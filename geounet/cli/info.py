@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +80,19 @@ def show_model(target: str, *, allow_pickle: bool, as_json: bool, quiet: bool) -
     from geounet.model.package import load_model
 
     package = load_model(target, allow_pickle=allow_pickle)
+    stored = package.spec.receptive_field is not None
+    if not stored and not quiet:
+        from geounet.model.receptive import measure_package
+
+        package = replace(package, spec=replace(package.spec, receptive_field=measure_package(package).side))
     if as_json:
         show.json_line("model", digest=package.digest, **asdict(package.spec))
     elif not quiet:
-        _tell_model(package)
+        _tell_model(package, stored=stored)
     return 0
 
 
-def _tell_model(package: Any) -> None:
+def _tell_model(package: Any, *, stored: bool) -> None:
     spec = package.spec
     click.echo(f"{spec.name} {spec.version}: {spec.description}")
     graph = " + ONNX graph" if package.graph is not None and package.weights is not None else ""
@@ -100,6 +105,7 @@ def _tell_model(package: Any) -> None:
                 for head in spec.heads
             ),
             ("tile", f"{spec.tile} px, overlap {spec.overlap} px, sides must be multiples of {spec.divisor}"),
+            ("context", _context(spec, stored=stored)),
             ("resolution", _resolution(spec)),
             ("licence", spec.license or "not said"),
             ("digest", package.digest),
@@ -121,6 +127,14 @@ def _told(value: Any) -> str:
             str(entry["name"]) if isinstance(entry, dict) and "name" in entry else _told(entry) for entry in value
         )
     return str(value)
+
+
+def _context(spec: Any, *, stored: bool) -> str:
+    """How far the network looks, and which overlap that asks for."""
+    side = spec.receptive_field
+    enough = "has it" if spec.overlap >= side else f"is too small: give --overlap {side}"
+    how = "" if stored else " (measured now; geounet models export stores it)"
+    return f"a pixel is decided by {side} × {side} px, which ask for an overlap of {side} px; its own {enough}{how}"
 
 
 def _resolution(spec: Any) -> str:

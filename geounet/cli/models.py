@@ -59,12 +59,13 @@ def export(
     from geounet.model.export import export_graph
     from geounet.model.networks import load_network, state_arrays
     from geounet.model.package import load_model, save_package, serialize
+    from geounet.model.receptive import with_field
 
     package = load_model(model, allow_pickle=allow_pickle)
     network = load_network(package)
     arrays = state_arrays(network, half=half)
     graph = export_graph(network, package.spec, serialize(arrays))
-    saved = save_package(output, package.spec, arrays, graph=graph, overwrite=overwrite)
+    saved = save_package(output, with_field(package.spec, network), arrays, graph=graph, overwrite=overwrite)
     if as_json:
         show.json_line(
             "done", package=output, name=saved.spec.name, version=saved.spec.version, digest=saved.digest

@@ -47,6 +47,7 @@ from geounet.io import human
 )
 @click.option("--bridge", type=float, default=0.0, metavar="METRES", help="Close gaps in centre-lines up to this.")
 @click.option("--spur", type=float, metavar="METRES", help="Prune dead ends below this [default: road width].")
+@click.option("--threads", type=int, metavar="N", help="Threads to work with [default: all cores].")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @output_options
 def vectorize(labels: str, formats: str | None, lines: str | None, as_json: bool, quiet: bool, **given: Any) -> int:

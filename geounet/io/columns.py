@@ -88,9 +88,12 @@ def _sized(value: str | None) -> bytes:
 
 def _texts(column: NDArray[Any], form: Any) -> Values:
     """Few different values: each is formed once."""
-    numbers: dict[Any, int] = {}
-    which = np.fromiter((numbers.setdefault(v, len(numbers)) for v in column.tolist()), np.int64, column.size)
-    return _chosen([form(value) for value in numbers], which)
+    values = column.tolist()
+    objects = np.fromiter(
+        map(id, values), np.int64, column.size
+    )  # what is equal but another object is formed again
+    _, places, which = np.unique(objects, return_index=True, return_inverse=True)
+    return _chosen([form(values[place]) for place in places.tolist()], which)
 
 
 def _chosen(texts: Sequence[bytes], which: NDArray[np.int64]) -> Values:

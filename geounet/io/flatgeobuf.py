@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from geounet.io.columns import binary_properties
 from geounet.io.flatbuffer import Doubles, Scalar, Table, size_prefixed
 from geounet.io.flatgeobuf_bytes import feature_sizes, gather, hilbert, put_features
 from geounet.io.shapes import Features
+from geounet.io.writing import Buffers, ChunkWriter
 from geounet.vector.polygons import starts
 
 _MAGIC = b"fgb\x03fgb\x01"
@@ -33,7 +34,21 @@ _STRING = 11
 _MULTI_POLYGON = 6
 
 
-class FlatGeobufWriter:
+class _Packed(NamedTuple):
+    """The features of a chunk."""
+
+    buffer: NDArray[np.float64]
+    words: int
+    """Of the buffer, eight bytes each."""
+    sizes: NDArray[np.int64]
+    """``(n,)`` bytes."""
+    boxes: NDArray[np.float64]
+    """``(n, 4)`` bounds."""
+    types: dict[str, int]
+    """Of the columns."""
+
+
+class FlatGeobufWriter(ChunkWriter):
     """Appends features to an unnamed file; `close` writes ``path`` from it. In the scene's CRS."""
 
     def __init__(self, path: Path, *, name: str, crs: str | None) -> None:
@@ -44,20 +59,19 @@ class FlatGeobufWriter:
         self._sizes: list[NDArray[np.int64]] = []
         self._boxes: list[NDArray[np.float64]] = []
         self._types: dict[str, int] = {}
-        self._out = np.empty(0)
+        self._buffers = Buffers(np.float64)
 
-    def write(self, features: Features) -> None:
-        """Append a chunk of features."""
+    def pack(self, features: Features) -> _Packed:
+        """The bytes of a chunk, on any thread."""
         columns = features.columns()
-        self._types = {name: _TYPES.get(column.dtype.kind, _STRING) for name, column in columns.items()}
+        types = {name: _TYPES.get(column.dtype.kind, _STRING) for name, column in columns.items()}
         shapes = features.shapes
         props, prop_starts = binary_properties(columns)
         rings, polygons, parts = (starts(c) for c in (shapes.corner_counts, shapes.ring_counts, shapes.part_counts))
         places = feature_sizes(rings, polygons, parts, prop_starts)
         words = int(places[-1]) // 8
-        if words > self._out.size:
-            self._out = np.empty(words + words // 4)
-        doubles = self._out[:words]
+        buffer = self._buffers.take(words)
+        doubles = buffer[:words]
         boxes = np.empty((len(shapes), 4))
         put_features(
             shapes.xy,
@@ -72,9 +86,15 @@ class FlatGeobufWriter:
             doubles,
             boxes,
         )
-        self._spool.write(doubles.data)
-        self._sizes.append(np.diff(places))
-        self._boxes.append(boxes)
+        return _Packed(buffer, words, np.diff(places), boxes, types)
+
+    def append(self, packed: _Packed) -> None:
+        """Append the next chunk."""
+        self._types = packed.types
+        self._spool.write(packed.buffer[: packed.words].data)
+        self._sizes.append(packed.sizes)
+        self._boxes.append(packed.boxes)
+        self._buffers.give(packed.buffer)
 
     def close(self) -> None:
         """Write the file: header, index, features along the Hilbert curve."""

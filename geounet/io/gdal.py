@@ -37,6 +37,8 @@ _warnings_lock = threading.Lock()
 _cache_lock = threading.Lock()
 _calls = 0
 _cache_before = 0
+_wishes: list[int] = []
+_wishes_lock = threading.Lock()
 
 
 def limit_cache() -> None:
@@ -65,6 +67,26 @@ def cache_given_back() -> Iterator[None]:
             _calls -= 1
             if not _calls and get_gdal_config("GDAL_CACHEMAX") != _cache_before:
                 set_gdal_config("GDAL_CACHEMAX", _cache_before)
+
+
+@contextmanager
+def smaller_cache(size: int) -> Iterator[None]:
+    """A block cache of ``size`` bytes for one who reads every block once; of several, the largest wish counts."""
+    with _wishes_lock:
+        _wishes.append(size)
+        _grant_cache()
+    try:
+        yield
+    finally:
+        with _wishes_lock:
+            _wishes.remove(size)
+            _grant_cache()
+
+
+def _grant_cache() -> None:
+    size = min(CACHE_BYTES, max(_wishes, default=CACHE_BYTES))
+    if "GDAL_CACHEMAX" not in os.environ and get_gdal_config("GDAL_CACHEMAX") != size:
+        set_gdal_config("GDAL_CACHEMAX", size)
 
 
 @contextmanager

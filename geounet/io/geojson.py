@@ -7,7 +7,7 @@ place gives the same text on every machine.
 from __future__ import annotations
 
 import json
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 import shapely
@@ -18,6 +18,7 @@ from geounet.io.columns import as_bytes, json_properties
 from geounet.io.dateline import cut_shapes, odd_shapes
 from geounet.io.ground import Ground
 from geounet.io.shapes import Features, Shapes, from_shapely, merge
+from geounet.io.writing import Buffers, ChunkWriter
 from geounet.vector.polygons import starts
 
 DECIMALS = geojson_text.DECIMALS
@@ -28,7 +29,17 @@ _WIDE = 1e6
 """Metres; on a larger map a long edge, straight there, may run over its neighbour when straight in degrees."""
 
 
-class GeoJsonWriter:
+class _Packed(NamedTuple):
+    """The text of a chunk and what is not in it."""
+
+    buffer: NDArray[np.uint8]
+    used: int
+    """Bytes of the buffer."""
+    dropped: int
+    collapsed: int
+
+
+class GeoJsonWriter(ChunkWriter):
     """Appends features to an open file; `close` ends the document.
 
     ``lines``: GeoJSON text sequence (RFC 8142) instead of a collection; with ``separators`` each feature
@@ -42,7 +53,7 @@ class GeoJsonWriter:
         self._ground = ground
         self._lines = lines
         self._first = True
-        self._out = np.empty(0, np.uint8)
+        self._buffers = Buffers(np.uint8)
         self._before = as_bytes((_RECORD_SEPARATOR if separators else b"") if lines else b",\n")
         self._after = as_bytes(b"}\n" if lines else b"}")
         self.dropped = 0
@@ -63,20 +74,26 @@ class GeoJsonWriter:
             out.append(f"{self.collapsed} polygons are smaller than the seventh decimal of a degree; left out")
         return out
 
-    def write(self, features: Features) -> None:
-        """Append a chunk of features."""
+    def pack(self, features: Features) -> _Packed:
+        """The text of a chunk, on any thread."""
         shapes, cut = self._globe(features.shapes, features.lonlat)
         lost = shapes.part_counts == 0
         if features.reshaped or self._is_delicate():
             cut[:] = True
         shapes = _mended(shapes, cut & ~lost)
-        text, sizes = self._format(shapes, features)
-        self.dropped += int(lost.sum())
-        self.collapsed += int(((sizes == 0) & ~lost).sum())
+        buffer, used, sizes = self._format(shapes, features)
+        return _Packed(buffer, used, int(lost.sum()), int(((sizes == 0) & ~lost).sum()))
+
+    def append(self, packed: _Packed) -> None:
+        """Append the next chunk."""
+        self.dropped += packed.dropped
+        self.collapsed += packed.collapsed
+        text = packed.buffer[: packed.used]
         if self._first and text.size:
             text = text[0 if self._lines else self._before.size :]
             self._first = False
         self._file.write(text.data)
+        self._buffers.give(packed.buffer)
 
     def close(self) -> None:
         """End the document."""
@@ -100,7 +117,7 @@ class GeoJsonWriter:
         gsd = None if self._ground.geodetic is None else box.gsd()
         return gsd is not None and (gsd < _TINY or gsd * max(box.width, box.height) > _WIDE)
 
-    def _format(self, shapes: Shapes, features: Features) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def _format(self, shapes: Shapes, features: Features) -> tuple[NDArray[np.uint8], int, NDArray[np.int64]]:
         blob, head_starts = json_properties(features.columns())
         room = (
             blob.size
@@ -108,9 +125,7 @@ class GeoJsonWriter:
             + geojson_text.BYTES_PER_CORNER * (shapes.xy.shape[0] + shapes.corner_counts.size)
             + geojson_text.BYTES_PER_PART * (shapes.ring_counts.size + len(shapes))
         )
-        if room > self._out.size:  # kept: the system takes longer to clear fresh memory than we to fill it
-            self._out = np.empty(room + room // 4, np.uint8)
-        out = self._out
+        out = self._buffers.take(room)
         used, sizes = geojson_text.format_features(
             geojson_text.whole(shapes.xy),
             starts(shapes.corner_counts),
@@ -124,7 +139,7 @@ class GeoJsonWriter:
             geojson_text._MULTI,
             out,
         )
-        return out[:used], sizes
+        return out, used, sizes
 
 
 def _mended(shapes: Shapes, suspects: NDArray[np.bool_]) -> Shapes:

@@ -18,6 +18,7 @@ from geounet.errors import SceneError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import access
+from geounet.io.gdal import CACHE_BYTES
 from geounet.io.nodata import either
 from geounet.io.raster import Raster
 from geounet.model.spec import Head
@@ -28,6 +29,7 @@ _COLOUR = re.compile(r"\s+(#[0-9a-fA-F]{6})$")
 _MAX_SIDECAR = 2**20
 _STRIP_PIXELS = 2**21
 _MOST_STRIP_PIXELS = 2**23
+_LEAST_CACHE = 2**24
 _BAND = 512
 """Rows."""
 
@@ -110,6 +112,15 @@ class LabelRaster:
             return max(1, _MOST_STRIP_PIXELS // width)
         return max(1, round(_STRIP_PIXELS / width / block)) * block
 
+    @property
+    def cache_bytes(self) -> int:
+        """What GDAL's cache is good for here: a row of blocks, of which `rows` takes a stretch at a time; all that
+        there may be for a raster that is no larger than the cache."""
+        if self.geobox.width * self.geobox.height <= CACHE_BYTES:
+            return CACHE_BYTES
+        row = 2 * self._raster.block_shape[0] * self.geobox.width * self._raster.dtype.itemsize
+        return max(_LEAST_CACHE, row if self._confidence is None else 2 * row)
+
     def lut(self, *, whole: bool = False) -> NDArray[np.int32] | None:
         """int32[256] from pixel value to label for uint8 rasters; None for others.
 
@@ -129,12 +140,15 @@ class LabelRaster:
         assert self._head is not None
         return tuple(c.value for c in self._head.classes) if whole else self._head.vector_values
 
-    def rows(self, step: int, *, whole: bool = False) -> Iterator[Rows]:
-        """All rows, ``step`` at a time; the next ones are read while the caller works on these.
+    def rows(self, step: int, *, whole: bool = False, ahead: bool = True) -> Iterator[Rows]:
+        """All rows, ``step`` at a time; the next ones are read ``ahead``, while the caller works on these.
 
         ``whole``: as in `lut`. Raises SceneError where the file is damaged.
         """
         tops = range(0, self.geobox.height, step)
+        if not ahead:
+            yield from (self._read(top, step, whole) for top in tops)
+            return
         with ThreadPoolExecutor(1, thread_name_prefix="geounet-rows") as reader:
             following = reader.submit(self._read, tops[0], step, whole)
             for top in tops[1:]:

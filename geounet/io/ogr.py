@@ -14,6 +14,7 @@ from geounet.errors import WorkError
 from geounet.io.atomic import scratch_folder, sync
 from geounet.io.shapes import Features
 from geounet.io.wkb import multipolygons
+from geounet.io.writing import ChunkWriter
 
 Style = Callable[[], str | None]
 """Tells the QML of a layer once its features are known."""
@@ -25,7 +26,7 @@ SHAPEFILE_LIMIT = 2**31 - 1
 SHAPEFILE_SIDECARS = (".shx", ".dbf", ".cpg", ".prj")
 
 
-class OgrWriter:
+class OgrWriter(ChunkWriter):
     """Writes a layer through GDAL; a layer without a feature is written too."""
 
     def __init__(
@@ -49,15 +50,18 @@ class OgrWriter:
         }
         self._begun = False
 
-    def write(self, features: Features) -> None:
-        """Append a chunk of features."""
-        if self._begun and not len(features.shapes):
-            return
+    def pack(self, features: Features) -> Any:
+        """Geometries and attributes of a chunk, on any thread."""
         blob, begins = multipolygons(features.shapes)
         text = blob.data
         wkb = np.empty(begins.size - 1, object)
         wkb[:] = [bytes(text[a:b]) for a, b in zip(begins[:-1].tolist(), begins[1:].tolist(), strict=True)]
-        self.put(wkb, features.columns())
+        return wkb, features.columns()
+
+    def append(self, packed: Any) -> None:
+        """Append the next chunk."""
+        if not self._begun or packed[0].size:
+            self.put(*packed)
 
     def close(self) -> None:
         """Write the style, where the format has a place for it."""

@@ -12,36 +12,45 @@ from numpy.typing import NDArray
 from geounet.errors import WorkError
 from geounet.io.shapes import Features
 from geounet.io.wkb import multipolygons
+from geounet.io.writing import ChunkWriter
 
 _MOST_BYTES = 2**31 - 2**20
 """Of the geometries in one array, whose places are 32-bit numbers."""
 
 
-class ParquetWriter:
+_NOWHERE = np.array([np.inf, np.inf, -np.inf, -np.inf])
+
+
+class ParquetWriter(ChunkWriter):
     """Every chunk of features becomes a row group; memory does not grow with their number."""
 
     def __init__(self, path: Path, *, crs: str | None) -> None:
         self._path = path
         self._crs = crs
         self._writer: Any = None
-        self._box = np.array([np.inf, np.inf, -np.inf, -np.inf])
+        self._box = _NOWHERE.copy()
 
-    def write(self, features: Features) -> None:
-        """Append a chunk of features."""
-        if self._writer is not None and not len(features.shapes):
-            return
+    def pack(self, features: Features) -> Any:
+        """The table of a chunk, and its least and greatest coordinates; on any thread."""
         import pyarrow as pa
-        from pyarrow.parquet import ParquetWriter as Writer
 
         columns = {name: _array(column) for name, column in features.columns().items()}
-        table = pa.table({**columns, "geometry": _geometries(features)})
+        xy = features.shapes.xy
+        box = np.concatenate([xy.min(0), xy.max(0)]) if xy.size else _NOWHERE
+        return pa.table({**columns, "geometry": _geometries(features)}), box
+
+    def append(self, packed: Any) -> None:
+        """Append the next chunk."""
+        from pyarrow.parquet import ParquetWriter as Writer
+
+        table, box = packed
+        if self._writer is not None and not table.num_rows:
+            return
         if self._writer is None:
             self._writer = Writer(self._path, table.schema)
         self._writer.write_table(table)
-        xy = features.shapes.xy
-        if xy.size:
-            self._box[:2] = np.minimum(self._box[:2], xy.min(0))
-            self._box[2:] = np.maximum(self._box[2:], xy.max(0))
+        self._box[:2] = np.minimum(self._box[:2], box[:2])
+        self._box[2:] = np.maximum(self._box[2:], box[2:])
 
     def close(self) -> None:
         """End the file; only now are the bounds known."""

@@ -27,7 +27,8 @@ _READ_LIMIT = 12_000 * 12_000  # pixels of a band that are read where there are 
 _FINE = 3  # pixels of a mask that are read per pixel shown, in each direction
 _GAP, _MARGIN, _TITLE, _LINE = 12, 16, 30, 22  # pixels
 _PAPER, _INK, _QUIET = (255, 255, 255), (34, 38, 46), (110, 116, 128)
-_EMPTY = (236, 238, 241)  # where there is no data
+EMPTY = (236, 238, 241)
+"""Where there is no data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +51,15 @@ def view_window(path: str | Path) -> Window:
     return Window((height - high) // 2, (width - wide) // 2, high, wide)
 
 
+def columns_of(panels: int) -> int:
+    """Pictures side by side: all up to four, else in two rows or more."""
+    return panels if panels <= 4 else -(-panels // -(-panels // 4))
+
+
 def panel_shape(window: Window, *, panels: int) -> tuple[int, int]:
     """``(height, width)`` in pixels of each of ``panels`` pictures of ``window``."""
-    room = (WIDTH - 2 * _MARGIN - (panels - 1) * _GAP) // panels
+    across = columns_of(panels)
+    room = (WIDTH - 2 * _MARGIN - (across - 1) * _GAP) // across
     scale = min(room / window.width, 2 * room / window.height)
     return max(1, round(window.height * scale)), max(1, round(window.width * scale))
 
@@ -87,13 +94,13 @@ def stretch(data: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.u
         span = high - low if high > low else 1.0
         scaled = np.clip((np.where(valid, band, low) - low) / span, 0, 1)
         out[..., channel] = np.round(255 * scaled).astype(np.uint8)
-    out[~valid] = _EMPTY
+    out[~valid] = EMPTY
     return out
 
 
 def paint(head: Head, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """``(height, width, 3)`` colours of the classes; of a mask, only what it marks."""
-    table = np.full((NODATA + 1, 3), _EMPTY, np.uint8)
+    table = np.full((NODATA + 1, 3), EMPTY, np.uint8)
     for label in head.classes:
         table[label.value] = label.rgb if label.value in head.vector_values else (250, 250, 250)
     return table[labels]
@@ -109,35 +116,49 @@ def overlay(image: NDArray[np.uint8], maps: Sequence[HeadMap], *, opacity: float
     return np.round(out).astype(np.uint8)
 
 
-def compose(image: NDArray[np.uint8], maps: Sequence[HeadMap], *, caption: str = "") -> Image.Image:
-    """The whole picture: image, every map, overlay, legend and caption."""
+def compose(
+    image: NDArray[np.uint8],
+    maps: Sequence[HeadMap],
+    *,
+    more: Sequence[tuple[str, NDArray[np.uint8]]] = (),
+    caption: str = "",
+) -> Image.Image:
+    """The whole picture: image, every map, overlay, ``more`` panels with their titles, legend and caption."""
     panels = [("scene", image)]
     panels += [(m.head.name, paint(m.head, m.labels)) for m in maps]
-    panels += [("overlay", overlay(image, maps))]
+    panels += [("overlay", overlay(image, maps)), *more]
     height, width = image.shape[:2]
     entries = [(c.name, c.rgb) for m in maps for c in m.head.classes if c.value in m.head.vector_values]
     caption = caption.replace("×", "x")  # which Pillow's font lacks
-    total = max(2 * _MARGIN + len(panels) * (width + _GAP) - _GAP, 480)
+    across = columns_of(len(panels))
+    down = -(-len(panels) // across) * (_TITLE + height)
+    total = max(2 * _MARGIN + across * (width + _GAP) - _GAP, 480)
     legend = _legend_rows(entries, total - 2 * _MARGIN)
     below = _MARGIN + len(legend) * _LINE + (_LINE if caption else 0)
-    sheet = Image.new("RGB", (total, _TITLE + height + below + _MARGIN), _PAPER)
+    sheet = Image.new("RGB", (total, down + below + _MARGIN), _PAPER)
     draw = ImageDraw.Draw(sheet)
     for number, (title, pixels) in enumerate(panels):
-        left = _MARGIN + number * (width + _GAP)
-        draw.text((left, 8), title, fill=_INK, font=_font(14))
-        sheet.paste(Image.fromarray(pixels), (left, _TITLE))
-    _draw_legend(draw, legend, top=_TITLE + height + _MARGIN)
+        row, col = divmod(number, across)
+        left, top = _MARGIN + col * (width + _GAP), row * (_TITLE + height)
+        draw.text((left, top + 8), title, fill=_INK, font=_font(14))
+        sheet.paste(Image.fromarray(pixels), (left, top + _TITLE))
+    _draw_legend(draw, legend, top=down + _MARGIN)
     if caption:
         draw.text((_MARGIN, sheet.height - _MARGIN - 14), caption, fill=_QUIET, font=_font(12))
     return sheet
 
 
 def write_preview(
-    path: str | Path, image: NDArray[np.uint8], maps: Sequence[HeadMap], *, caption: str = ""
+    path: str | Path,
+    image: NDArray[np.uint8],
+    maps: Sequence[HeadMap],
+    *,
+    more: Sequence[tuple[str, NDArray[np.uint8]]] = (),
+    caption: str = "",
 ) -> Path:
     """Write the picture as PNG to ``path``; returns the path. Equal input gives equal bytes."""
     content = io.BytesIO()
-    compose(image, maps, caption=caption).save(content, format="PNG", optimize=False, compress_level=6)
+    compose(image, maps, more=more, caption=caption).save(content, format="PNG", optimize=False, compress_level=6)
     return publish_bytes(path, content.getvalue())
 
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from geounet.vector.polygons import Polygons, in_order, join
 
-_IN_MEMORY = 32 * 2**20
-_CHUNK_CORNERS = 400_000
+_IN_MEMORY = 4 * 2**20
+_CHUNK_CORNERS = 100_000
 _CHUNK_POLYGONS = 50_000
 
 

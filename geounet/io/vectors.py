@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from geounet.errors import ConfigError, MissingExtraError
 from geounet.io.atomic import publish
-from geounet.io.shapes import Features
+from geounet.io.writing import ChunkWriter
 
 if TYPE_CHECKING:  # it brings numba, which a plan does not need
     from geounet.io.ground import Ground
@@ -28,16 +28,6 @@ SUFFIXES: Mapping[str, str] = {
 
 GEOJSON = ("geojson", "geojsonseq", "geojsons")
 """Text in longitude and latitude: a collection; a feature in each line; the same with record separators."""
-
-
-class Writer(Protocol):
-    """Takes chunks of features in order."""
-
-    def write(self, features: Features) -> None:
-        """Append a chunk."""
-
-    def close(self) -> None:
-        """End the file."""
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
@@ -64,14 +54,14 @@ def open_writers(
     ground: Ground,
     style: Callable[[], str | None] | None = None,
     container: Path | None = None,
-) -> Iterator[dict[str, Writer]]:
+) -> Iterator[dict[str, ChunkWriter]]:
     """Writers for ``paths`` by format; the files appear when the body has ended well, and not otherwise.
 
     ``style`` tells the QML of the layer at the end, for formats that have a place for it. ``container``: a
     GeoPackage in the making that takes the layer instead of a file of its own.
     """
     with ExitStack() as stack:
-        writers: dict[str, Writer] = {}
+        writers: dict[str, ChunkWriter] = {}
         for name, path in paths.items():
             if name == "gpkg" and container is not None:
                 temporary = container
@@ -94,7 +84,7 @@ def publish_vectors(name: str, path: Path) -> AbstractContextManager[Path]:
 
 def _writer(  # noqa: PLR0917
     name: str, path: Path, layer: str, ground: Ground, stack: ExitStack, style: Callable[[], str | None] | None
-) -> Writer:
+) -> ChunkWriter:
     crs = ground.geobox.crs
     if name in GEOJSON:
         from geounet.io.geojson import GeoJsonWriter

@@ -40,6 +40,8 @@ def to_item(spec: ModelSpec, *, assets: Mapping[str, Any], digest: str, created:
         "geounet:gsd_range": list(spec.gsd_range) if spec.gsd_range else None,
         "geounet:provenance": dict(spec.provenance),
     }
+    if spec.receptive_field is not None:
+        properties["geounet:receptive_field"] = spec.receptive_field
     if spec.gsd is not None:
         properties["gsd"] = spec.gsd
     return {
@@ -124,6 +126,7 @@ def _read_properties(p: Mapping[str, Any]) -> ModelSpec:
         divisor=int(p.get("geounet:divisor", 32)),
         gsd=_finite(p["gsd"]) if p.get("gsd") is not None else None,
         gsd_range=(_finite(gsd_range[0]), _finite(gsd_range[1])) if gsd_range else None,
+        receptive_field=p.get("geounet:receptive_field"),
         provenance=p.get("geounet:provenance", {}),
     )
 

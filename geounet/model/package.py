@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -226,7 +226,11 @@ def tensor_offsets(serialized: bytes) -> dict[str, tuple[str, list[int], int, in
 
 
 def digest(spec: ModelSpec, *files: Path | None) -> str:
-    """sha256 over everything in the spec that matters to the result, and the files' bytes."""
+    """sha256 over everything in the spec that matters to the result, and the files' bytes.
+
+    How far a network looks follows from its weights: packages with and without that figure are the same model.
+    """
+    spec = replace(spec, receptive_field=None)
     item = card.to_item(spec, assets={}, digest="", created="")
     item = card.to_item(card.from_item(item, origin=spec.name), assets={}, digest="", created="")  # 127 → 127.0
     total = hashlib.sha256(json.dumps(item, sort_keys=True, ensure_ascii=True).encode())

@@ -130,6 +130,8 @@ class ModelSpec:
     """Ground sample distance, in metres, that the model was made for."""
     gsd_range: tuple[float, float] | None = None
     """Ground sample distances at which it is known to work."""
+    receptive_field: int | None = None
+    """Side in pixels of the square that decides a pixel (`geounet.model.receptive`); None: nobody measured it."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Training data, scores, versions, configuration: whatever the trainer recorded."""
 
@@ -161,6 +163,9 @@ class ModelSpec:
         for name, value in whole.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < (name != "overlap"):
                 raise ModelError(f"model {self.name!r}: {name} {value!r}; expected a whole number of pixels")
+        seen = self.receptive_field
+        if seen is not None and (isinstance(seen, bool) or not isinstance(seen, int) or seen < 1):
+            raise ModelError(f"model {self.name!r}: receptive field {seen!r}; expected a whole number of pixels")
         gsd = self.gsd
         if gsd is not None and (not isinstance(gsd, int | float) or not 0 < gsd < math.inf):
             raise ModelError(f"model {self.name!r}: gsd {gsd!r}; expected a positive number of metres")

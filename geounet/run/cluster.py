@@ -7,7 +7,7 @@ import multiprocessing.spawn
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,12 +24,69 @@ _WORKER_PROCESS = "Dask Worker process"  # what a nanny calls its own (distribut
 _LOOPBACK = "127.0.0.1:0"
 
 
+class _Kept:
+    """The cluster that several runs use, one after the other."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._client: Client | None = None
+        self._of: tuple[int, str | None] | None = None
+
+    def client(self, workers: int, scheduler: str | None) -> Client:
+        """The client of before, where it is of the same kind and all its workers live; else a new one."""
+        if self._client is None or self._of != (workers, scheduler) or not self._is_whole(self._client, workers):
+            self.close()
+            self._client = self._stack.enter_context(_opened(workers, scheduler))
+            self._of = (workers, scheduler)
+        return self._client
+
+    def _is_whole(self, client: Client, workers: int) -> bool:
+        try:
+            return client.status == "running" and len(client.scheduler_info(n_workers=-1)["workers"]) >= max(
+                1, workers
+            )
+        except (OSError, RuntimeError, ValueError):
+            return False
+
+    def close(self) -> None:
+        """End it."""
+        self._client = None
+        self._stack.close()
+
+
+_kept: _Kept | None = None
+
+
+@contextmanager
+def one_cluster() -> Iterator[None]:
+    """In the body, runs one after the other use one cluster: starting it takes longer than a small scene."""
+    global _kept  # noqa: PLW0603  runs deep below ask for a cluster
+    if _kept is not None:
+        yield
+        return
+    _kept = _Kept()
+    try:
+        yield
+    finally:
+        kept, _kept = _kept, None
+        kept.close()
+
+
 @contextmanager
 def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
     """A client of the user's scheduler, of local processes, or of threads in this process.
 
     Nothing listens on other than loopback. Raises ConfigError where the scheduler does not answer.
     """
+    if _kept is not None:
+        yield _kept.client(workers, scheduler)
+        return
+    with _opened(workers, scheduler) as client:
+        yield client
+
+
+@contextmanager
+def _opened(workers: int, scheduler: str | None) -> Iterator[Client]:
     settings = {
         "distributed.comm.timeouts.connect": _CONNECT,
         "distributed.worker.daemon": True,

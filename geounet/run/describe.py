@@ -13,6 +13,7 @@ from urllib.parse import quote
 from geounet import __version__
 from geounet.io.access import is_remote, public_url
 from geounet.io.facts import ClassArea, Output, RunFacts
+from geounet.io.panels import paint_confidence, read_confidence
 from geounet.io.preview import (
     HeadMap,
     panel_shape,
@@ -193,7 +194,8 @@ def _preview(context: RunContext, scene: Scene) -> Path:
     heads = plan.package.spec.heads
     source = plan.output / label_file(heads[0])
     window = view_window(source)
-    shape = panel_shape(window, panels=2 + len(heads))
+    sure = confidence_files(plan, context.options)
+    shape = panel_shape(window, panels=2 + len(heads) + len(sure))
     maps = [
         HeadMap(
             head=head, labels=read_labels(plan.output / label_file(head), head=head, window=window, shape=shape)
@@ -202,7 +204,15 @@ def _preview(context: RunContext, scene: Scene) -> Path:
     ]
     image = stretch(*scene_thumbnail(scene, window=window, shape=shape))
     model = f"{plan.package.spec.name} {plan.package.spec.version}"
-    return write_preview(plan.output / "preview.png", image, maps, caption=f"{plan.scene_name} · {model}")
+    more = [
+        (
+            f"{name.removesuffix('.tif').replace('_', ' ')} (dark: unsure)",
+            paint_confidence(read_confidence(plan.output / name, window=window, shape=shape)),
+        )
+        for name in sure
+    ]
+    caption = f"{plan.scene_name} · {model}"
+    return write_preview(plan.output / "preview.png", image, maps, more=more, caption=caption)
 
 
 def _scene_time(scene: Scene) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from geounet.errors import ModelError
+from geounet.grid.lattice import Lattice
 from geounet.io.scene import Scene
 from geounet.model.spec import ModelSpec
 
@@ -53,6 +54,17 @@ def fit_warnings(scene: Scene, spec: ModelSpec) -> list[str]:
         warnings.append(f"taking bands {', '.join(scene.band_names)} for {', '.join(needed)}; choose with --bands")
     warnings += _resolution_warnings(scene, spec)
     return warnings
+
+
+def overlap_warnings(lattice: Lattice, spec: ModelSpec) -> list[str]:
+    """A line where tiles share less than the network needs to see; none where there is one tile alone."""
+    overlap, needed = lattice.rows.overlap, spec.receptive_field
+    if needed is None or overlap >= needed or lattice.count == 1:
+        return []
+    return [
+        f"tiles overlap by {overlap} px, but model {spec.name!r} sees {needed} x {needed} px to decide one: near "
+        f"the borders of tiles it sees too little; give --overlap {needed} or more"
+    ]
 
 
 def _resolution_warnings(scene: Scene, spec: ModelSpec) -> list[str]:

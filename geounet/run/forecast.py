@@ -9,7 +9,8 @@ import numpy as np
 import psutil
 
 from geounet.model.engine import Engine, TileJob, open_engine
-from geounet.run.plan import Plan, usable_cores
+from geounet.run.cores import usable_cores
+from geounet.run.plan import Plan
 
 _ROUNDS = 2
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +15,20 @@ from numpy.typing import NDArray
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
 from geounet.io.shapes import Features, FloatArray, Shapes, from_shapely
-from geounet.io.spool import Spool
 from geounet.model.canvas import CONFIDENCE_SCALE
 from geounet.vector.polygons import Polygons
 
 if TYPE_CHECKING:
     from geounet.io.zones import Zones
     from geounet.vector.simplify import Outline, Vertices
+
+
+_PREPARED = threading.Lock()
+"""Around a prepared geometry, which GEOS completes while it is used."""
+
+
+Chunk = tuple[Features, Features | None]
+"""Features, and those of them that are squared besides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,43 +46,50 @@ class FeatureMaker:
     square: Callable[[Features, Polygons, shapely.Geometry | None], Features] | None = None
     """Makes a second layer, of some classes with right angles; see `geounet.run.squaring.Squarer`."""
 
-    def features(self, spool: Spool, vertices: Vertices | None) -> Iterator[tuple[Features, Features | None]]:
-        """All features in order, numbered from 1, and those that are squared besides; ``vertices`` for an outline.
+    def features(self, polygons: Polygons, vertices: Vertices | None) -> Chunk:
+        """A chunk of polygons as features, numbered from 1, and those that are squared besides; on any thread.
 
-        A chunk may be empty, and there is one for its columns.
+        ``vertices`` for an outline.
         """
-        names = self.raster.class_names()
-        count = 0
-        for polygons, shapes, lonlat, areas, perimeters in self._on_the_map(spool, vertices):
-            value = self.raster.value_of(polygons.label)
-            features = Features(
-                shapes=shapes,
-                lonlat=lonlat,
-                reshaped=self.outline is not None or self.area is not None,
-                id=np.arange(count + 1, count + 1 + len(shapes)),
-                value=value,
-                name=np.array([names.get(v, str(v)) for v in value.tolist()], object),
-                area=rounded(areas, 2, self.ground),
-                perimeter=rounded(perimeters, 1, self.ground),
-                touches_edge=polygons.touches,
-                confidence=mean_confidence(polygons) if self.raster.has_confidence else None,
-                extra={} if self.zones is None else self.zones.columns(polygons.stats),
-            )
-            yield features, None if self.square is None else self.square(features, polygons, self.area)
-            count += len(shapes)
+        polygons, shapes, lonlat, areas, perimeters = self._on_the_map(polygons, vertices)
+        value = self.raster.value_of(polygons.label)
+        features = Features(
+            shapes=shapes,
+            lonlat=lonlat,
+            reshaped=self.outline is not None or self.area is not None,
+            id=np.arange(1, 1 + len(shapes)),
+            value=value,
+            name=self._named(value),
+            area=rounded(areas, 2, self.ground),
+            perimeter=rounded(perimeters, 1, self.ground),
+            touches_edge=polygons.touches,
+            confidence=mean_confidence(polygons) if self.raster.has_confidence else None,
+            extra={} if self.zones is None else self.zones.columns(polygons.stats),
+        )
+        return features, None if self.square is None else self.square(features, polygons, self.area)
+
+    @cached_property
+    def _names(self) -> dict[int, str]:
+        return self.raster.class_names()
+
+    def _named(self, value: NDArray[np.int64]) -> NDArray[np.object_]:
+        """The names of class values, one object for each class."""
+        values, which = np.unique(value, return_inverse=True)
+        names = np.empty(values.size, object)
+        names[:] = [self._names.get(v, str(v)) for v in values.tolist()]
+        return np.asarray(names[which])
 
     def _on_the_map(
-        self, spool: Spool, vertices: Vertices | None
-    ) -> Iterator[tuple[Polygons, Shapes, FloatArray, FloatArray, FloatArray]]:
+        self, polygons: Polygons, vertices: Vertices | None
+    ) -> tuple[Polygons, Shapes, FloatArray, FloatArray, FloatArray]:
         """Polygons, and what of their shapes is in the area of interest: on the map, degrees, areas, perimeters."""
-        for polygons in spool.chunks():
-            outlines = self._drawn(polygons, vertices)
-            if self.area is None:
-                yield (polygons, *self.ground.survey(outlines))
-                continue
+        outlines = self._drawn(polygons, vertices)
+        if self.area is None:
+            return (polygons, *self.ground.survey(outlines))
+        with _PREPARED:
             kept, shapes = _cut(polygons, outlines.at(self.ground.coordinates(outlines.xy)), self.area)
-            lonlat = self.ground.lonlat(shapes.xy)
-            yield (kept, shapes, lonlat, *self.ground.measures(shapes, lonlat))
+        lonlat = self.ground.lonlat(shapes.xy)
+        return (kept, shapes, lonlat, *self.ground.measures(shapes, lonlat))
 
     def _drawn(self, polygons: Polygons, vertices: Vertices | None) -> Shapes:
         """The shapes of polygons in pixel coordinates."""

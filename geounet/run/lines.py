@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import shapely
@@ -57,7 +58,11 @@ class LineTotals:
 
 
 class LineMaker:
-    """Takes the rows of labels as the sweep meets them; in the end writes the centre-lines of one class."""
+    """Takes the rows of labels as the sweep meets them; in the end gives out the centre-lines of one class.
+
+    It works on a thread of its own, beside the sweep and what follows, on one strip of rows after the other. What
+    goes wrong there is raised by the next call. A context manager: at its end nothing of it runs any more.
+    """
 
     def __init__(self, raster: LabelRaster, ground: Ground, options: LineOptions) -> None:
         self._raster, self._ground, self._options = raster, ground, options
@@ -65,6 +70,15 @@ class LineMaker:
         self._parts: list[Skeleton] = []
         self._row = 0
         self._sides = row_sides(ground)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="geounet-lines")
+        self._working: Future[None] | None = None
+        self._finished: Future[CentreLines] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
 
     @property
     def value(self) -> int:
@@ -74,7 +88,16 @@ class LineMaker:
     def feed(
         self, labels: NDArray[Any], outside: NDArray[np.bool_] | None, confidence: NDArray[np.uint8] | None
     ) -> None:
-        """Take the next rows ``(h, width)`` of labels; ``outside`` is True where there is none."""
+        """Take the next rows ``(h, width)`` of labels; ``outside`` is True where there is none.
+
+        They must not change later. Waits for the rows before, so that one strip at most is held.
+        """
+        self._wait()
+        self._working = self._thread.submit(self._thin, labels, outside, confidence)
+
+    def _thin(
+        self, labels: NDArray[Any], outside: NDArray[np.bool_] | None, confidence: NDArray[np.uint8] | None
+    ) -> None:
         mask = labels == self._options.value
         if outside is not None:
             mask &= ~outside
@@ -82,12 +105,28 @@ class LineMaker:
         self._row += mask.shape[0]
         self._parts.append(self._thinner.feed(mask, sides=self._sides(rows), confidence=confidence))
 
+    def close(self) -> None:
+        """There are no more rows: begin with the graph."""
+        self._wait()
+        self._finished = self._thread.submit(self._graph)
+
     def finish(self, area: shapely.Geometry | None = None) -> CentreLines:
         """The graph; with ``area``, in pixel coordinates, what of it lies inside, cut exactly."""
+        if self._finished is None:
+            self.close()
+        assert self._finished is not None
+        lines = self._finished.result()
+        return lines if area is None else cut_lines(lines, area)
+
+    def _wait(self) -> None:
+        if self._working is not None:
+            self._working.result()
+
+    def _graph(self) -> CentreLines:
         skeleton = join([*self._parts, self._thinner.close()])
         self._parts = []
         box, options = self._raster.geobox, self._options
-        lines = centre_lines(
+        return centre_lines(
             skeleton,
             shape=box.shape,
             sides=self._sides,
@@ -96,7 +135,6 @@ class LineMaker:
             likelihood=self._likelihood if self._raster.has_confidence else None,
             simplify=options.simplify,
         )
-        return lines if area is None else cut_lines(lines, area)
 
     def _likelihood(self, places: IntArray) -> FloatArray:
         """How likely the pixels at ``places`` are road, as the confidence raster tells."""

@@ -27,7 +27,8 @@ from geounet.model.engine import (
     sharing_warning,
 )
 from geounet.model.package import Package
-from geounet.run.fit import fit_warnings
+from geounet.run.cores import usable_cores
+from geounet.run.fit import fit_warnings, overlap_warnings
 from geounet.run.options import InferOptions
 
 _WIDEST = 8192  # pixels; wider blocks save little and their canvas grows
@@ -124,7 +125,12 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
         workers=workers,
         output=output,
         costs=estimate(lattice, partition, workers=workers, heads=len(package.spec.heads), memory=memory),
-        warnings=(*scene.warnings, *fit_warnings(scene, package.spec), *_device_warnings(options, request)),
+        warnings=(
+            *scene.warnings,
+            *fit_warnings(scene, package.spec),
+            *overlap_warnings(lattice, package.spec),
+            *_device_warnings(options, request),
+        ),
     )
 
 
@@ -262,12 +268,6 @@ def memory_budget(given: int | None, workers: int) -> int:
     if given is not None:
         return given // workers
     return min(2**30, psutil.virtual_memory().available // 4 // workers)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use (its affinity), which in a container can be fewer than the machine has."""
-    process = psutil.Process()
-    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else (psutil.cpu_count() or 1)
 
 
 def key_of(**facts: Any) -> str:

@@ -20,6 +20,7 @@ from geounet.io.styles import write_style
 from geounet.io.threshold import Probabilities, Threshold, count_values, write_cut
 from geounet.model.spec import Head
 from geounet.run.context import RunContext
+from geounet.run.cores import usable_cores
 from geounet.run.outputs import (
     CONFIDENCES,
     RASTERS,
@@ -29,7 +30,6 @@ from geounet.run.outputs import (
     raster_files,
     raster_key,
 )
-from geounet.run.plan import usable_cores
 
 
 def stitch_parts(context: RunContext) -> None:

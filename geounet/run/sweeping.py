@@ -37,6 +37,8 @@ class Sweep:
     """m²; smaller holes are filled."""
     step: int
     """Rows at a time."""
+    ahead: bool = True
+    """Whether another thread reads the rows that come next."""
     zones: Zones | None = None
     inside: Inside | None = None
     """Where pixels count for confidences and statistics; None: everywhere."""
@@ -64,7 +66,7 @@ class Sweep:
             bands=0 if self.zones is None else len(self.zones.names),
             on_vertices=on_vertices,
         )
-        for rows in self.raster.rows(self.step, whole=unit is not None):
+        for rows in self.raster.rows(self.step, whole=unit is not None, ahead=self.ahead):
             labels = rows.labels if unit is None else unit.clean(rows.labels, outside=rows.outside)
             if cleaned is not None:
                 cleaned.write(labels, outside=rows.outside, rim=rows.rim)
@@ -79,10 +81,11 @@ class Sweep:
             if lines is not None:
                 lines.feed(labels, rows.outside if unit is None else None, rows.confidence)
             spool.add(found)
-            self._count(labels.shape[0])
+            self.tell(labels.shape[0])
         spool.add(tracer.close())
 
-    def _count(self, rows: int) -> None:
+    def tell(self, rows: int = 0) -> None:
+        """Say how far the sweep is, after some more ``rows``."""
         self._done[0] += rows
         if self.progress is not None:
             self.progress(self._done[0], (2 if self.cleans else 1) * self.raster.geobox.height)
@@ -120,8 +123,8 @@ class Sweep:
             pixel_area=pixel if np.isfinite(pixel) and pixel > 0 else ground.planar_pixel_area,
             only=1 if self.head is not None and self.head.kind == "mask" else None,
         )
-        for rows in self.raster.rows(self.step, whole=True):
+        for rows in self.raster.rows(self.step, whole=True, ahead=self.ahead):
             unit.feed(rows.labels, outside=rows.outside)
-            self._count(rows.labels.shape[0])
+            self.tell(rows.labels.shape[0])
         unit.decide()
         return unit

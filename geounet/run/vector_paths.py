@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from geounet.errors import ConfigError
-from geounet.io.vectors import SUFFIXES
+from geounet.io.vectors import SUFFIXES, check_formats
+from geounet.run.lines import line_paths
+from geounet.run.squared_classes import regularized_paths
 
 _FOREIGN = frozenset(
     [".kml", ".kmz", ".gml", ".gdb", ".dxf", ".csv", ".tab", ".mif", ".sqlite", ".svg", ".pdf", ".zip"]
@@ -23,9 +26,53 @@ def refuse_existing(paths: Iterable[Path], *, overwrite: bool, option: str = "")
             )
 
 
-def output_paths(
-    labels: Path, output: str | Path | None, formats: Sequence[str], *, overwrite: bool
-) -> dict[str, Path]:
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """The files that are to be written."""
+
+    polygons: Mapping[str, Path]
+    """By format, as all but the raster are."""
+    lines: Mapping[str, tuple[Path, Path]]
+    """Centre-lines, and their nodes."""
+    squares: Mapping[str, Path]
+    """Polygons with right angles."""
+    cleaned: Path | None
+
+    @property
+    def line_files(self) -> tuple[Path, ...]:
+        """Centre-lines and nodes of all formats."""
+        return tuple(path for pair in self.lines.values() for path in pair)
+
+    def check(self, inputs: Mapping[str, str | Path | None], *, overwrite: bool) -> None:
+        """ConfigError where one of them is an input, or is there and must not be replaced."""
+        vectors = [*self.polygons.values(), *self.line_files, *self.squares.values()]
+        rasters = [] if self.cleaned is None else [self.cleaned]
+        refuse_existing(self.polygons.values(), overwrite=overwrite)
+        refuse_existing(rasters, overwrite=overwrite, option="--cleaned ")
+        keep_inputs([*vectors, *rasters], inputs)
+        refuse_existing(vectors, overwrite=overwrite)
+
+
+def targets(
+    labels: Path,
+    output: str | Path | None,
+    formats: Sequence[str],
+    *,
+    cleaned: str | Path | None,
+    lines: bool,
+    squares: bool,
+) -> Targets:
+    """What is to be written, and where. ConfigError where a name or a folder cannot be right."""
+    polygons = output_paths(labels, output, check_formats(formats))
+    return Targets(
+        polygons=polygons,
+        lines=line_paths(polygons) if lines else {},
+        squares=regularized_paths(polygons) if squares else {},
+        cleaned=cleaned_path(cleaned, polygons.values()),
+    )
+
+
+def output_paths(labels: Path, output: str | Path | None, formats: Sequence[str]) -> dict[str, Path]:
     """The file of each format."""
     base = Path(output) if output is not None else labels.with_suffix(SUFFIXES[formats[0]])
     stem = base.with_suffix("") if base.suffix.lower() in SUFFIXES.values() else base
@@ -35,7 +82,6 @@ def output_paths(
         paths = {formats[0]: base}
     if not base.parent.is_dir():
         raise ConfigError(f"output folder {base.parent} is not there; make it, or name another one")
-    refuse_existing(paths.values(), overwrite=overwrite)
     return paths
 
 
@@ -61,7 +107,7 @@ def keep_inputs(outputs: Iterable[Path], inputs: Mapping[str, str | Path | None]
                 raise ConfigError(f"output {output} is the {name} file itself; name another output")
 
 
-def cleaned_path(path: str | Path | None, others: Iterable[Path], *, overwrite: bool) -> Path | None:
+def cleaned_path(path: str | Path | None, others: Iterable[Path]) -> Path | None:
     """The cleaned raster to write, if any. Raises ConfigError where it would be in the way of something."""
     if path is None:
         return None
@@ -70,7 +116,6 @@ def cleaned_path(path: str | Path | None, others: Iterable[Path], *, overwrite: 
         raise ConfigError(f"--cleaned {found}: expected a name that ends in .tif")
     if not found.parent.is_dir():
         raise ConfigError(f"--cleaned {found}: its folder is not there; make it, or name another one")
-    refuse_existing([found], overwrite=overwrite, option="--cleaned ")
     if found.absolute() in [other.absolute() for other in others]:
         raise ConfigError(f"--cleaned {found} is the vector file as well; name another")
     return found

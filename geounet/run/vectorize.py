@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,20 +17,23 @@ from geounet.grid.geobox import GeoBox
 from geounet.heap import freed_memory_kept
 from geounet.io.aoi import read_area
 from geounet.io.atomic import scratch_folder
+from geounet.io.gdal import smaller_cache
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
-from geounet.io.shapes import Features
 from geounet.io.spool import Spool
 from geounet.io.styles import polygon_style, shown_classes, write_style_beside
-from geounet.io.vectors import Writer, check_formats, open_writers
+from geounet.io.vectors import open_writers
 from geounet.model.spec import Head, LabelClass
+from geounet.run.cores import usable_cores
+from geounet.run.features import Source, Totals, meanwhile, write_features
 from geounet.run.layers import FeatureMaker
-from geounet.run.lines import LineMaker, LineOptions, LineTotals, class_of, line_paths, write_lines
+from geounet.run.lines import LineMaker, LineOptions, LineTotals, class_of, write_lines
 from geounet.run.result import area_unit
-from geounet.run.squared_classes import Asked, classes_to_square, regularized_paths, squared_layer
+from geounet.run.squared_classes import Asked, classes_to_square, squared_layer
 from geounet.run.squaring import Squarer
 from geounet.run.sweeping import OnRows, Sweep
-from geounet.run.vector_paths import cleaned_path, keep_inputs, output_paths, refuse_existing
+from geounet.run.vector_paths import targets
+from geounet.vector.lean import load_without_scipy
 
 if TYPE_CHECKING:  # what not every call needs is not loaded by every one
     from shapely import Geometry
@@ -75,39 +77,6 @@ class VectorResult:
     """and how many of these could be squared."""
 
 
-Chunk = tuple[Features, Features | None]
-"""Features, and those of them that are squared besides."""
-Writers = Mapping[str, Writer]
-"""By format."""
-
-
-@dataclass(kw_only=True)
-class _Totals:
-    features: int = 0
-    area: dict[int, float] = field(default_factory=dict)
-    regularized: int = 0
-    squared: int = 0
-
-    def write(self, chunks: Iterable[Chunk], writers: Writers, beside: Writers) -> None:
-        """Hand features to all writers, the squared ones to those ``beside``, and count them."""
-        for features, squares in chunks:
-            self.add(features)
-            for writer in writers.values():
-                writer.write(features)
-            if squares is None:
-                continue
-            self.regularized += squares.id.size
-            self.squared += int(squares.extra["regularized"].sum())
-            for writer in beside.values():
-                writer.write(squares)
-
-    def add(self, features: Features) -> None:
-        self.features += features.id.size
-        for value in np.unique(features.value).tolist():
-            known = features.area[(features.value == value) & np.isfinite(features.area)]
-            self.area[value] = self.area.get(value, 0.0) + float(known.sum())
-
-
 @freed_memory_kept()
 def vectorize(
     labels: str | Path,
@@ -129,6 +98,7 @@ def vectorize(
     spur: float | None = None,
     regularize: Asked | None = None,
     overwrite: bool = False,
+    threads: int | None = None,
     block_rows: int | None = None,
     container: Path | None = None,
     progress: OnRows | None = None,
@@ -159,49 +129,48 @@ def vectorize(
         regularize: also write the polygons of these classes (names or values) with right angles, as
             ``<output>_regularized``; the polygons themselves stay as they are.
         overwrite: replace files that are there.
+        threads: to work with; None: as many as there are cores. The result does not depend on it.
         block_rows: rows to work on at once; the result does not depend on it.
         container: a GeoPackage in the making that takes the layer instead of a file of its own.
-        progress: called with the rows done and the rows in all.
+        progress: called with the rows done and the rows in all, now and then; what it raises ends the work.
 
     Raises:
         SceneError: the raster cannot be read as labels.
         ConfigError: an option is wrong, or an output file is there already.
         MissingExtraError: GeoParquet without pyarrow.
     """
-    _check_options({"--min-area": min_area, "--min-hole": min_hole, "--simplify": simplify}, block_rows)
+    sizes = {"--min-area": min_area, "--min-hole": min_hole, "--simplify": simplify}
+    _check_options(sizes, threads=threads, block_rows=block_rows)
+    load_without_scipy()
     cut = None if threshold is None else _threshold(threshold)
     with ExitStack() as stack:
-        paths = output_paths(Path(labels), output, check_formats(formats), overwrite=overwrite)
-        raster_path = cleaned_path(cleaned, paths.values(), overwrite=overwrite)
-        wanted = line_paths(paths) if lines is not False else {}
-        line_files = tuple(path for pair in wanted.values() for path in pair)
-        squared = regularized_paths(paths) if regularize is not None else {}
-        further = [*line_files, *squared.values()]
-        keep_inputs(
-            [*paths.values(), *further, *([] if raster_path is None else [raster_path])],
-            {"labels": labels, "confidence": confidence, "--aoi": aoi, "--stats": stats},
+        to = targets(
+            Path(labels), output, formats, cleaned=cleaned, lines=lines is not False, squares=regularize is not None
         )
-        refuse_existing(further, overwrite=overwrite)
+        to.check({"labels": labels, "confidence": confidence, "--aoi": aoi, "--stats": stats}, overwrite=overwrite)
+        paths, raster_path = to.polygons, to.cleaned
         name = next(iter(paths.values())).stem if head is None else head.name
         own = head
         if cut is not None:
             scratch = stack.enter_context(scratch_folder(next(iter(paths.values()))))
             labels, confidence, head = _cut_mask(labels, confidence, head, cut, scratch)
         raster = stack.enter_context(LabelRaster(labels, head=head, confidence=confidence))
+        stack.enter_context(smaller_cache(raster.cache_bytes))
         ground = Ground(raster.geobox)
         area = _area_of_interest(aoi, raster.geobox)
         zones = _zones(stats, raster, stack)
         names = raster.class_names()
         line_maker = None
-        if wanted:
-            asked = LineOptions(value=class_of(lines, names), bridge=bridge, spur=spur, simplify=simplify)
-            line_maker = LineMaker(raster, ground, asked)
+        if to.lines:
+            how = LineOptions(value=class_of(lines, names), bridge=bridge, spur=spur, simplify=simplify)
+            line_maker = stack.enter_context(LineMaker(raster, ground, how))
         sweep = Sweep(
             raster=raster,
             head=head,
             min_area=min_area,
             min_hole=min_hole,
             step=block_rows or _rows_at_once(raster, zones),
+            ahead=threads != 1,
             zones=zones,
             inside=_inside(area, raster) if zones is not None or raster.has_confidence else None,
             progress=progress,
@@ -209,31 +178,41 @@ def vectorize(
         outline = _outline(simplify, ground, smooth=smooth)
         square = _squarer(regularize, ground, names, head)
         maker = FeatureMaker(raster=raster, ground=ground, outline=outline, zones=zones, area=area, square=square)
-        folder = next(iter(paths.values())).parent
-        spool = stack.enter_context(Spool(folder))
-        totals = _Totals()
+        spool = stack.enter_context(Spool(folder := next(iter(paths.values())).parent))
+        totals = Totals()
         qml = partial(_style, raster, own, totals.area)
         of_squares = partial(_style, raster, own, totals.area, () if square is None else square.values)
         with ExitStack() as writing:
             rows = None if raster_path is None else _cleaned_rows(raster_path, raster, writing)
             file = _vertex_file(folder, raster, stack) if outline else None
-            vertices = _swept(sweep, spool, rows, file, line_maker)
-            opened = open_writers(paths, layer=name, ground=ground, style=qml, container=container)
-            writers = writing.enter_context(opened)
+            with meanwhile(ground.get_ready, wanted=threads != 1):
+                vertices = _swept(sweep, spool, rows, file, line_maker)
+            if line_maker is not None:
+                line_maker.close()
+            writers = writing.enter_context(
+                open_writers(paths, layer=name, ground=ground, style=qml, container=container)
+            )
             beside = writing.enter_context(
                 open_writers(
-                    squared, layer=squared_layer(name), ground=ground, style=of_squares, container=container
+                    to.squares, layer=squared_layer(name), ground=ground, style=of_squares, container=container
                 )
             )
-            totals.write(_ahead(maker.features(spool, vertices)), writers, beside)
-        for files, style in ((paths, qml()), (squared, of_squares())):
+            write_features(
+                maker,
+                Source(spool=spool, vertices=vertices),
+                (list(writers.values()), list(beside.values())),
+                totals,
+                threads=threads or usable_cores(),
+                on_chunk=sweep.tell,
+            )
+        for files, style in ((paths, qml()), (to.squares, of_squares())):
             if style is not None:
                 write_style_beside(files.values(), style)
         done = None
         if line_maker is not None:
             color = _colours(raster, own).get(line_maker.value)
             found = line_maker.finish(None if area is None else _on_pixels(area, raster.geobox))
-            done = write_lines(found, ground, name=name, paths=wanted, color=color, container=container)
+            done = write_lines(found, ground, name=name, paths=to.lines, color=color, container=container)
     return VectorResult(
         paths=tuple(paths.values()),
         feature_count=totals.features,
@@ -242,10 +221,10 @@ def vectorize(
         area_unit=area_unit(ground.geobox),
         warnings=(*_ground_warnings(ground), *_format_warnings(beside or writers), *_lost_lines(done)),
         cleaned=raster_path,
-        regularized_paths=tuple(squared.values()),
+        regularized_paths=tuple(to.squares.values()),
         regularized_count=totals.regularized,
         squared_count=totals.squared,
-        line_paths=line_files,
+        line_paths=to.line_files,
         line_count=0 if done is None else done.lines,
         node_count=0 if done is None else done.nodes,
         length=0.0 if done is None else done.length,
@@ -280,21 +259,14 @@ def _style(
     return polygon_style(classes) if classes else None
 
 
-def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """The same chunks, the next one being made while this one is written."""
-    with ThreadPoolExecutor(1, thread_name_prefix="geounet-features") as maker:
-        waiting = maker.submit(next, chunks, None)
-        while (chunk := waiting.result()) is not None:
-            waiting = maker.submit(next, chunks, None)
-            yield chunk
-
-
-def _check_options(sizes: Mapping[str, float], block_rows: int | None) -> None:
+def _check_options(sizes: Mapping[str, float], **counts: int | None) -> None:
     for name, value in sizes.items():
         if not (np.isfinite(value) and value >= 0):
             raise ConfigError(f"{name} {value}: expected a number of at least 0")
-    if block_rows is not None and block_rows < 1:
-        raise ConfigError(f"block_rows {block_rows}: expected at least 1")
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            option = f"--{name}" if name == "threads" else name
+            raise ConfigError(f"{option} {count}: expected at least 1")
 
 
 def _threshold(text: str | float) -> Threshold:

@@ -64,9 +64,13 @@ def run_once(
     Raises RequestError where the configuration cannot work, WorkError where the disk is too full to begin a scene,
     Interrupted after Ctrl-C: what was claimed is given back, and goes on where it stopped.
     """
+    from geounet.run.cluster import one_cluster
+
     ledger = Ledger(connect(config.ledger_place))
     try:
-        return _Look(config, ledger, tell=tell, progress=progress).work(limit)
+        look = _Look(config, ledger, tell=tell, progress=progress)
+        with one_cluster():
+            return look.work(limit)
     finally:
         ledger.close()
 

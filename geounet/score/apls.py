@@ -56,6 +56,8 @@ def apls(
     networks = Network.of(truth), Network.of(predicted)
     there = one_way(*networks, snap=snap, spacing=spacing, points=points, seed=seed)
     back = one_way(*networks[::-1], snap=snap, spacing=spacing, points=points, seed=seed)
+    if len(networks[0].edges) and not len(networks[1].edges):
+        return Apls(apls=0.0, truth_to_prediction=there, prediction_to_truth=back)  # nothing was found
     both = float(harmonic(np.float64(there), np.float64(back)))  # type: ignore[arg-type]
     return Apls(apls=both, truth_to_prediction=there, prediction_to_truth=back)
 

@@ -99,5 +99,6 @@ def intervals(
 def _limits(values: FloatArray, tail: float) -> tuple[FloatArray, FloatArray]:
     """Quantiles over the first axis, NaNs left out; NaN where there is nothing else."""
     empty = np.isnan(values).all(0)
-    low, high = np.nanquantile(np.where(empty, 0.0, values), [tail, 1 - tail], axis=0)
+    with np.errstate(invalid="ignore"):  # infinite ratios
+        low, high = np.nanquantile(np.where(empty, 0.0, values), [tail, 1 - tail], axis=0)
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)

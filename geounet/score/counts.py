@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geounet.score.bootstrap import BlockGrid
 from geounet.score.boundary import UNKNOWN, near_border
-from geounet.score.skeleton import HALO, skeleton
+
+if TYPE_CHECKING:  # compiled kernels are loaded for masks only
+    from geounet.score.skeleton import SkeletonCounter
 
 Labels = NDArray[np.uint8]
 _AT_ONCE = 2**20  # pixels
@@ -71,14 +73,25 @@ class Counts:
 
 def count(rows: Rows, *, classes: int, grid: BlockGrid, boundary: int, skeletons: bool, step: int) -> Counts:
     """Count all rows, ``step`` at a time. ``boundary``: distance in pixels; ``skeletons``: of class 1."""
+    counter = _skeletons(grid) if skeletons else None
     found = Counts(
         confusion=np.zeros((len(grid), classes, classes), np.int64),
         boundary=np.zeros((len(grid), classes, 3), np.int64),
-        skeleton=np.zeros((len(grid), 4), np.int64),
+        skeleton=np.zeros((len(grid), 4), np.int64) if counter is None else counter.counts,
     )
-    for core, top, pair in strips(rows, step=step, halo=max(boundary, HALO if skeletons else 0)):
-        _add_strip(found, core, top, pair, grid=grid, boundary=boundary, skeletons=skeletons)
+    for core, top, pair in strips(rows, step=step, halo=boundary):
+        _add_strip(found, core, top, pair, grid=grid, boundary=boundary)
+        if counter is not None:
+            counter.feed(pair[0][core] == 1, pair[1][core] == 1)
+    if counter is not None:
+        counter.close()
     return found
+
+
+def _skeletons(grid: BlockGrid) -> SkeletonCounter:
+    from geounet.score.skeleton import SkeletonCounter
+
+    return SkeletonCounter(grid)
 
 
 def strips(rows: Rows, *, step: int, halo: int) -> Iterator[tuple[slice, int, Pair]]:
@@ -98,21 +111,13 @@ def strips(rows: Rows, *, step: int, halo: int) -> Iterator[tuple[slice, int, Pa
         yield slice(top - first, bottom - first), top, held
 
 
-def _add_strip(
-    found: Counts, core: slice, top: int, pair: Pair, *, grid: BlockGrid, boundary: int, skeletons: bool
-) -> None:
+def _add_strip(found: Counts, core: slice, top: int, pair: Pair, *, grid: BlockGrid, boundary: int) -> None:
     truth, predicted = pair[0][core], pair[1][core]
     _add(found.confusion.reshape(len(grid), -1), truth != UNKNOWN, top, grid, truth, predicted)
     edges = [near_border(labels, boundary)[core] for labels in pair]
     hits = edges[0] & edges[1] & (truth == predicted)
     for place, (labels, where) in enumerate(((truth, edges[0]), (predicted, edges[1]), (truth, hits))):
         _add(found.boundary[:, :, place], where, top, grid, labels)
-    if skeletons:
-        marked = [labels == 1 for labels in pair]
-        thin = [skeleton(mask)[core] for mask in marked]
-        inside = (thin[1] & marked[0][core], thin[1], thin[0] & marked[1][core], thin[0])
-        for place, where in enumerate(inside):
-            _add(found.skeleton[:, place : place + 1], where, top, grid)
 
 
 def _add(counts: NDArray[np.int64], where: NDArray[np.bool_], top: int, grid: BlockGrid, *labels: Labels) -> None:

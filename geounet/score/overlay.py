@@ -27,7 +27,7 @@ class Polygons:
 
     def dissolved(self) -> Polygons:
         """The same ground without overlaps within a class, so that no ground counts twice."""
-        shapes, classes = [], []
+        shapes, classes = [self.shapes[:0]], [self.classes[:0]]
         for value in np.unique(self.classes):
             mine = self.shapes[self.classes == value]
             union = shapely.union_all(mine)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geounet.grid.window import Window
 from geounet.score.boundary import UNKNOWN
 from geounet.score.classes import Matching
 from geounet.score.counts import Pair
 
+Look = Callable[[Window], NDArray[np.uint8]]
+"""Colours ``(h, w, 3)`` of a window of the scene."""
 SIDE = 160
 """Pixels of one picture, at most."""
 _GAP = 6
@@ -34,8 +37,8 @@ def palette(matching: Matching, truth: Mapping[int, str], predicted: Mapping[int
     return out
 
 
-def side_by_side(pair: Pair, colours: NDArray[np.uint8]) -> bytes:
-    """PNG of truth, prediction and errors (red), at most `SIDE` pixels high and wide each."""
+def side_by_side(pair: Pair, colours: NDArray[np.uint8], *, image: NDArray[np.uint8] | None = None) -> bytes:
+    """PNG of the scene (``image``, ``(h, w, 3)``), truth, prediction and errors (red), at most `SIDE` px each."""
     from PIL import Image
 
     step = max(1, -(-max(pair[0].shape) // SIDE))
@@ -43,7 +46,10 @@ def side_by_side(pair: Pair, colours: NDArray[np.uint8]) -> bytes:
     differs = np.array([_RIGHT, _WRONG], np.uint8)[(truth != predicted).astype(np.intp)]
     differs[truth == UNKNOWN] = _EMPTY
     gap = np.full((truth.shape[0], _GAP, 3), 255, np.uint8)
-    picture = np.concatenate([colours[truth], gap, colours[predicted], gap, differs], axis=1)
+    panels = [colours[truth], gap, colours[predicted], gap, differs]
+    if image is not None:
+        panels = [image[::step, ::step], gap, *panels]
+    picture = np.concatenate(panels, axis=1)
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", optimize=True)
     return file.getvalue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,32 @@ class LabelFile:
         return out
 
 
+class ConfidenceFile:
+    """An open raster of confidences, on the grid of the labels that they belong to."""
+
+    def __init__(self, path: str | Path, *, like: LabelFile) -> None:
+        """Raises SceneError where it cannot be read, RequestError where it does not belong to ``like``."""
+        self.raster = Raster(access.resolve(path), bands=[0])
+        box = self.raster.geobox
+        if self.raster.dtype != np.uint8 or not _one_grid(like.geobox, box):
+            self.raster.close()
+            raise RequestError(
+                f"--confidence {path}: {self.raster.dtype}, {_grid(box)}; expected uint8 (0 to 250) on the grid of "
+                f"the prediction, {_grid(like.geobox)}"
+            )
+
+    def __enter__(self) -> ConfidenceFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.raster.close()
+
+    def read(self, window: Window) -> Labels:
+        """Bytes of ``window``; `UNKNOWN` without data."""
+        piece = self.raster.read(window)
+        return np.where(piece.valid, piece.data[0], np.uint8(UNKNOWN))
+
+
 @dataclass(frozen=True, kw_only=True)
 class RasterRows:
     """Truth and prediction on the truth's grid; see `geounet.score.counts.Rows`."""
@@ -98,6 +124,8 @@ class RasterRows:
     matching: Matching
     nearest: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
     """Row of the prediction for every row of the truth, and column; -1 outside. None: one grid."""
+    confidence: ConfidenceFile | None = None
+    """Of the prediction."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -114,9 +142,20 @@ class RasterRows:
             return np.empty(window.shape, np.uint8), np.empty(window.shape, np.uint8)
         return both_known(self.truth.read(window, self.matching.truth), self._predicted(window))
 
+    def sure(self, top: int, bottom: int) -> Labels:
+        """Confidences of rows, in pixels of the truth; `UNKNOWN` where there are none."""
+        window = Window(top, 0, bottom - top, self.shape[1])
+        if self.confidence is None:
+            return np.full(window.shape, UNKNOWN, np.uint8)
+        return self._on_truth(window, self.confidence.read)
+
     def _predicted(self, window: Window) -> Labels:
+        return self._on_truth(window, lambda source: self.predicted.read(source, self.matching.predicted))
+
+    def _on_truth(self, window: Window, read: Callable[[Window], Labels]) -> Labels:
+        """What ``read`` gives of the prediction's grid, for a window of the truth's; `UNKNOWN` outside."""
         if self.nearest is None:
-            return self.predicted.read(window, self.matching.predicted)
+            return read(window)
         rows, cols = (index[cut] for index, cut in zip(self.nearest, window.slices(), strict=True))
         out = np.full(window.shape, UNKNOWN, np.uint8)
         inside = np.ix_(rows >= 0, cols >= 0)
@@ -124,7 +163,7 @@ class RasterRows:
         if rows.size and cols.size:
             top, left = int(rows.min()), int(cols.min())
             source = Window(top, left, int(rows.max()) + 1 - top, int(cols.max()) + 1 - left)
-            out[inside] = self.predicted.read(source, self.matching.predicted)[np.ix_(rows - top, cols - left)]
+            out[inside] = read(source)[np.ix_(rows - top, cols - left)]
         return out
 
 
@@ -158,6 +197,13 @@ def aligned(
     if (rows < 0).all() or (cols < 0).all():
         raise RequestError("prediction and truth have no ground in common; check their coordinates")
     return rows, cols
+
+
+def _one_grid(first: GeoBox, second: GeoBox) -> bool:
+    try:
+        return aligned(first, second, resample=False) is None
+    except RequestError:
+        return False
 
 
 def _nearest(count: int, step: float, start: float, limit: int) -> NDArray[np.intp]:

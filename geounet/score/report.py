@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from geounet.io.report_style import page
@@ -11,12 +12,16 @@ from geounet.score.scores import ClassScores, Place, Score, Scores
 from geounet.score.tell import amount, label, number, percent
 
 _CELL = 64
+_DIAGRAM = 320  # pixels of a reliability diagram's side
 _LARGEST = 24  # classes beyond which a matrix is not drawn
 
 _MORE = """\
 .matrix text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 .matrix .dark { fill: #fff; }
 .scroll { overflow-x: auto; }
+.matrix .field { fill: none; stroke: var(--line); }
+.matrix .ideal { stroke: var(--ink); stroke-dasharray: 4 4; }
+h2.part { font-size: 24px; margin: 44px 0 0; }
 .range { color: var(--quiet); font-size: 12px; }
 .places { display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: 16px; }
 .places img { width: 100%; image-rendering: pixelated; }
@@ -25,25 +30,51 @@ _MORE = """\
 
 def render(scores: Scores) -> str:
     """The report as HTML; every name in it is escaped."""
-    sections = (_warnings(scores), _summary(scores), _classes(scores), _matrix(scores), _worst(scores))
-    prediction, truth = _name(scores.prediction), _name(scores.truth)
+    heading = _name(scores.prediction), f"against {_name(scores.truth)}"
+    return _page(*heading, [_sections(scores)], footer=_settings(scores))
+
+
+def render_parts(title: str, lead: str, parts: Mapping[str, Scores], warnings: Sequence[str] = ()) -> str:
+    """One report of several scores, each under its name."""
+    named = [f"<h2 class='part'>{escape(name)}</h2>{_sections(scores)}" for name, scores in parts.items()]
+    return _page(title, lead, [_worth_knowing(warnings), *named], footer=_settings(next(iter(parts.values()))))
+
+
+def _page(title: str, lead: str, sections: Sequence[str], *, footer: str) -> str:
     return page(
         sections,
-        title=f"{prediction} against {truth}",
+        title=f"{title} {lead}",
         kicker="geounet evaluate",
-        heading=prediction,
-        lead=f"against {truth}",
-        footer=" · ".join(f"{label(k)} {v}" for k, v in scores.settings.items()),
+        heading=title,
+        lead=lead,
+        footer=footer,
         style=_MORE,
     )
+
+
+def _sections(scores: Scores) -> str:
+    sections = (
+        _worth_knowing(scores.warnings),
+        _summary(scores),
+        _classes(scores),
+        _scenes(scores),
+        _matrix(scores),
+        _calibration(scores),
+        _worst(scores),
+    )
+    return "\n".join(s for s in sections if s)
+
+
+def _settings(scores: Scores) -> str:
+    return " · ".join(f"{label(k)} {v}" for k, v in scores.settings.items())
 
 
 def _name(path: str) -> str:
     return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
-def _warnings(scores: Scores) -> str:
-    items = "".join(f"<li>{escape(w)}</li>" for w in scores.warnings)
+def _worth_knowing(warnings: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(w)}</li>" for w in warnings)
     return f'<section class="warnings"><h2>Worth knowing</h2><ul>{items}</ul></section>' if items else ""
 
 
@@ -132,17 +163,68 @@ def _short(name: str, most: int = 18) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
+def _scenes(scores: Scores) -> str:
+    """Every scene by itself."""
+    if not scores.scenes:
+        return ""
+    names = list(scores.scenes[0].scores)
+    head = "".join(f"<th class='n'>{escape(label(n))}</th>" for n in names)
+    rows = "".join(
+        f"<tr><td>{escape(s.name)}</td><td class='n'>{amount(s.pixels)} px</td>"
+        + "".join(f"<td class='n'>{number(s.scores[n].value)}</td>" for n in names)
+        + "</tr>"
+        for s in scores.scenes
+    )
+    return (
+        "<section><h2>Scenes</h2><div class='scroll'><table><thead><tr><th>scene</th><th class='n'>compared</th>"
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _calibration(scores: Scores) -> str:
+    """The reliability diagram as SVG: a bar per bin, the diagonal where confidence and accuracy agree."""
+    found = scores.calibration
+    if found is None:
+        return ""
+    count, most = len(found.pixels), max(*found.pixels, 1)
+    step = _DIAGRAM / count
+    shapes = [f"<rect class='field' x='40' y='8' width='{_DIAGRAM}' height='{_DIAGRAM}'/>"]
+    for n, (pixels, sure, right) in enumerate(zip(found.pixels, found.confidence, found.accuracy, strict=True)):
+        if not pixels:
+            continue
+        x, high = 40 + n * step, right * _DIAGRAM
+        title = f"{amount(pixels)} px, confidence {number(sure)}, right {number(right)}"
+        shapes.append(
+            f"<g><title>{escape(title)}</title><rect x='{x + 1:.1f}' y='{8 + _DIAGRAM - high:.1f}' "
+            f"width='{step - 2:.1f}' height='{high:.1f}' fill='#3f6f8c' "
+            f"fill-opacity='{0.25 + 0.75 * (pixels / most) ** 0.5:.3f}'/></g>"
+        )
+    shapes.append(f"<line class='ideal' x1='40' y1='{8 + _DIAGRAM}' x2='{40 + _DIAGRAM}' y2='8'/>")
+    for share in (0.0, 0.5, 1.0):
+        at = share * _DIAGRAM
+        shapes.append(f"<text x='34' y='{12 + _DIAGRAM - at}' text-anchor='end'>{share:g}</text>")
+        shapes.append(f"<text x='{40 + at}' y='{26 + _DIAGRAM}' text-anchor='middle'>{share:g}</text>")
+    return (
+        "<section><h2>Calibration</h2><p>Of the pixels that the map is so sure of (across), how many are right? "
+        "On the line it knows exactly how good it is; below it is too sure. The darker a bar, the more pixels.</p>"
+        f"<svg class='matrix' role='img' aria-label='reliability diagram' width='{_DIAGRAM + 60}' "
+        f"height='{_DIAGRAM + 36}'>{''.join(shapes)}</svg></section>"
+    )
+
+
 def _worst(scores: Scores) -> str:
     if not scores.worst:
         return ""
-    legend = " Pictures: truth, prediction, errors in red." if scores.worst[0].picture else ""
+    shown = scores.worst[0].pictured
+    legend = f" Pictures: {', '.join(shown)}." if shown else ""
     cards = "".join(_place(p, scores.unit) for p in scores.worst)
     return f"<section><h2>The worst blocks</h2><p>{legend}</p><div class='places'>{cards}</div></section>"
 
 
 def _place(place: Place, unit: str) -> str:
     data = base64.b64encode(place.picture).decode("ascii")
-    image = f'<img alt="truth, prediction, errors" src="data:image/png;base64,{data}">' if data else ""
+    alt = escape(", ".join(place.pictured))
+    image = f'<img alt="{alt}" src="data:image/png;base64,{data}">' if data else ""
     return (
         f"<section class='card'>{image}<p><b>{escape(place.name)}</b><br>{percent(place.share)} wrong "
         f"({amount(place.errors)} {unit}) around {place.x:.7g}, {place.y:.7g}<br>{escape(place.note)}</p></section>"

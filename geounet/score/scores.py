@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geounet.score.calibration import Calibration
+
 _DIGITS = 6
 
 
@@ -18,7 +20,7 @@ class Score:
     """One number, and how far it may be off."""
 
     value: float
-    """0..1, the more the better; NaN where it is not defined (a class that is nowhere)."""
+    """0..1, the more the better (but of ``ece``); NaN where it is not defined (a class that is nowhere)."""
     low: float = math.nan
     """Lower limit of the 95 % interval; NaN where none could be computed."""
     high: float = math.nan
@@ -58,6 +60,18 @@ class Place:
     """The commonest confusion."""
     picture: bytes = field(default=b"", repr=False)
     """PNG of truth and prediction side by side; empty for vectors."""
+    pictured: tuple[str, ...] = ()
+    """What the picture shows, from left to right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneScores:
+    """One of several scenes by itself."""
+
+    name: str
+    pixels: int
+    scores: Mapping[str, Score]
+    """As `Scores.summary`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +95,10 @@ class Scores:
     """What was compared: pixels, metres of road, objects."""
     worst: tuple[Place, ...] = ()
     """Blocks with the most errors, the worst first."""
+    scenes: tuple[SceneScores, ...] = ()
+    """Every scene by itself, where there are several."""
+    calibration: Calibration | None = None
+    """The reliability diagram, where confidences were given."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """All that decides the numbers: buffer, boundary distance, blocks, draws, seed."""
     warnings: tuple[str, ...] = ()
@@ -131,6 +149,8 @@ class Scores:
                 }
                 for p in self.worst
             ],
+            **({"scenes": [_scene(s) for s in self.scenes]} if self.scenes else {}),
+            **({"calibration": _bins(self.calibration)} if self.calibration is not None else {}),
             "settings": dict(self.settings),
             "warnings": list(self.warnings),
         }
@@ -170,6 +190,16 @@ def sorted_worst(errors: Sequence[float] | NDArray[Any], *, most: int) -> list[i
 def _score(score: Score) -> dict[str, float | None]:
     limits = {"low": _number(score.low), "high": _number(score.high)}
     return {"value": _number(score.value), **(limits if limits["low"] is not None else {})}
+
+
+def _scene(scene: SceneScores) -> dict[str, Any]:
+    return {"name": scene.name, "pixels": scene.pixels, **{name: _score(s) for name, s in scene.scores.items()}}
+
+
+def _bins(calibration: Calibration) -> list[dict[str, float | None]]:
+    """One entry per bin of the reliability diagram, from unsure to sure."""
+    columns = zip(calibration.pixels, calibration.confidence, calibration.accuracy, strict=True)
+    return [{"pixels": n, "confidence": _number(sure), "accuracy": _number(right)} for n, sure, right in columns]
 
 
 def _number(value: float) -> float | int | None:

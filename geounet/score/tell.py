@@ -9,6 +9,7 @@ _LABELS = {
     "f1": "F1",
     "cldice": "clDice",
     "apls": "APLS",
+    "ece": "ECE",
     "dice": "Dice",
     "px": "px",
     "m": "m",

@@ -63,8 +63,8 @@ def read_pair(prediction: str | Path, truth: str | Path, *, kind: str = "auto") 
     places = {name: i for i, name in enumerate(names)}
     indices = [np.array([places[n] for n in column], np.intp) for column in columns]
     both = [_explode(s, i, dimension) for s, i in zip(shapes, indices, strict=True)]
-    for what, (parts, _) in zip(layers, both, strict=True):
-        if not len(parts):
+    for what, frame, (parts, _) in zip(layers, frames, both, strict=True):
+        if len(frame) and not len(parts):
             raise ConfigError(f"{paths[what]} has only {KINDS[dimension]} of no size; expected some to compare")
     return VectorPair(
         kind=KINDS[dimension],
@@ -93,7 +93,9 @@ def _dimension(layers: dict[str, dict[str, GeoDataFrame]], paths: dict[str, Any]
     there = {what: _dimensions(found.values()) for what, found in layers.items()}
     wanted = [d for d, name in KINDS.items() if kind in ("auto", name)]
     for what, found in there.items():
-        if not set(found) & set(wanted):
+        if what == "prediction" and not found:
+            there[what] = there["truth"]  # a map that found nothing is scored as one
+        elif not set(found) & set(wanted):
             expected = " or ".join(KINDS[d] for d in wanted)
             raise ConfigError(f"{paths[what]} has no {expected}; expected at least one to compare")
     common = [d for d in there["truth"] if d in there["prediction"] and d in wanted]
@@ -116,7 +118,8 @@ def _pick(layers: dict[str, GeoDataFrame], dimension: int, path: str | Path) -> 
         if here.any():
             kept[name] = frame[here]
     if not kept:
-        raise ConfigError(f"{path} has no {KINDS[dimension]}; expected at least one to compare")
+        name = next(iter(layers))
+        return layers[name][:0], [f"{path} has no {KINDS[dimension]}: nothing was found"]
     name = next(iter(kept))
     several = [f"{path} has several layers of {KINDS[dimension]}; {name} is compared"] if len(kept) > 1 else []
     return kept[name], several
@@ -141,7 +144,7 @@ def _project(frame: GeoDataFrame, crs: Any, dimension: int, path: str | Path) ->
     import shapely
 
     shapes = shapely.force_2d(frame.to_crs(crs).geometry.to_numpy())
-    if not np.isfinite(shapely.total_bounds(shapes)).all():
+    if len(shapes) and not np.isfinite(shapely.total_bounds(shapes)).all():
         raise ConfigError(f"{path} has coordinates that do not fit its CRS, or lies far from the truth; check both")
     if dimension == 2 and not shapely.is_valid(shapes).all():
         shapes = shapely.make_valid(shapes)
@@ -161,12 +164,13 @@ def _explode(
 
 def _class_columns(frames: list[GeoDataFrame]) -> tuple[list[list[str]], list[str]]:
     """The class of every polygon of both files: their ``name``, else their ``class``, else one for all."""
+    frames = [frame if len(frame) else frames[0][:0] for frame in frames]
     shared = [c for c in ("name", "class") if all(_is_class_column(frame, c) for frame in frames)]
     if not shared:
         return [[_ALONE] * len(frame) for frame in frames], ["no column name or class in both: all are one class"]
     for column in shared:
         texts = [[_text(v) for v in frame[column]] for frame in frames]
-        if set(texts[0]) & set(texts[1]):
+        if set(texts[0]) & set(texts[1]) or not texts[1]:
             moved = "" if column == shared[0] else "classes are matched by number; the names differ"
             return texts, [moved] if moved else _moved(frames, shared)
     told = [", ".join(sorted({_text(v) for v in frame[shared[0]]})[:8]) for frame in frames]

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from geounet.errors import ConfigError
 from geounet.io.atomic import publish_text
@@ -18,7 +20,12 @@ NAMES = ("metrics.json", "metrics.csv", "report.html")
 
 def write_scores(folder: Path, scores: Scores) -> list[Path]:
     """Write all three into ``folder``, each whole or not at all. Raises ConfigError where it cannot be written."""
-    texts = (json.dumps(scores.to_dict(), indent=2, ensure_ascii=False) + "\n", to_csv(scores), render(scores))
+    return write_texts(folder, scores.to_dict(), to_csv(scores.rows()), render(scores))
+
+
+def write_texts(folder: Path, facts: Mapping[str, Any], table: str, page: str) -> list[Path]:
+    """Write metrics.json, metrics.csv and report.html. Raises ConfigError where they cannot be written."""
+    texts = (json.dumps(facts, indent=2, ensure_ascii=False) + "\n", table, page)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return [publish_text(folder / name, text) for name, text in zip(NAMES, texts, strict=True)]
@@ -26,11 +33,12 @@ def write_scores(folder: Path, scores: Scores) -> list[Path]:
         raise ConfigError(f"{folder} cannot be written: {error.strerror}; choose another --output") from error
 
 
-def to_csv(scores: Scores) -> str:
+def to_csv(rows: Iterable[Sequence[Any]], *, columns: Sequence[str] = ("class", "score")) -> str:
     """One line per score: ``class,score,value,low,high``; empty where not defined."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("class", "score", "value", "low", "high"))
-    for name, score, *numbers in scores.rows():
-        writer.writerow((name, score, *("" if math.isnan(n) else f"{n:.6f}" for n in numbers)))
+    writer.writerow((*columns, "value", "low", "high"))
+    for row in rows:
+        names, numbers = row[: len(columns)], row[len(columns) :]
+        writer.writerow((*names, *("" if math.isnan(n) else f"{n:.6f}" for n in numbers)))
     return out.getvalue()

@@ -44,17 +44,21 @@ class Facts:
         return self.area * (self.bands * np.dtype(self.dtype).itemsize + 1)
 
     @classmethod
-    def of(cls, opened: OpenSource) -> Facts:
-        """Of an open scene."""
-        height, width = opened.shape
-        return cls(
-            height=height,
-            width=width,
-            bands=len(opened.source.bands),
-            dtype=str(opened.dtype),
-            content=content_key(opened.source),
-            geobox=opened.geobox,
-        )
+    def read(cls, source: Source) -> Facts:
+        """From the files. Raises SceneError for what is missing or does not fit together."""
+        opened = OpenSource(source)
+        try:
+            height, width = opened.shape
+            return cls(
+                height=height,
+                width=width,
+                bands=len(source.bands),
+                dtype=str(opened.dtype),
+                content=content_key(source),
+                geobox=opened.geobox,
+            )
+        finally:
+            opened.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +81,7 @@ class Cache:
         if stored.exists():
             found = json.loads(stored.read_text(encoding="utf-8"))
             return [Facts(**{**f, "geobox": _geobox(f["geobox"])}) for f in found]
-        return [_facts(source) for source in bundle.sources]
+        return [Facts.read(source) for source in bundle.sources]
 
     def holds(self, bundle: Bundle) -> bool:
         """Whether it is decoded already."""
@@ -182,14 +186,6 @@ def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> np.memmap[Any,
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
-
-
-def _facts(source: Source) -> Facts:
-    opened = OpenSource(source)
-    try:
-        return Facts.of(opened)
-    finally:
-        opened.close()
 
 
 def _fill(source: Source, image: NDArray[Any], labels: NDArray[np.uint8]) -> None:

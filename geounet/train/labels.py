@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,32 @@ _LISTED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
+class Legend:
+    """What classes there are, and how colour masks show them."""
+
+    names: tuple[str, ...]
+    """By class value."""
+    colors: tuple[str | None, ...]
+    """Of each class in colour masks, ``#rrggbb``; None where it has none."""
+    ignored: tuple[str, ...] = ()
+    """Colours that mean nothing."""
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> Legend:
+        """That of a training file."""
+        return cls(
+            names=tuple(c.name for c in config.classes),
+            colors=tuple(c.label_color for c in config.classes),
+            ignored=config.data.ignore_colors,
+        )
+
+    @property
+    def without_colors(self) -> Legend:
+        """The same classes, said in values."""
+        return replace(self, colors=(None,) * len(self.names))
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelTable:
     """How a raster of labels is read: as class values, or as colours."""
 
@@ -35,22 +61,21 @@ class LabelTable:
     """Value in the file and class value (or NODATA); empty: they are the same."""
 
     @classmethod
-    def of(cls, config: TrainConfig, labels: LabelsConfig | None = None) -> LabelTable:
-        """The table that a training file describes. ConfigError where a scene asks for what it does not say."""
-        given = [c.label_color for c in config.classes]
-        colors = tuple(rgb(c) for c in given if c is not None)
-        complete = len(colors) == len(given)
+    def of(cls, legend: Legend, labels: LabelsConfig | None = None) -> LabelTable:
+        """The table that a file describes. ConfigError where a scene asks for what it does not say."""
+        colors = tuple(rgb(c) for c in legend.colors if c is not None)
+        complete = len(colors) == len(legend.names)
         kind = "auto" if labels is None else labels.kind
         if kind == "colors" and not complete:
-            without = next(c.name for c in config.classes if c.label_color is None)
+            without = legend.names[legend.colors.index(None)]
             raise ConfigError(f"labels of kind colors, but class {without!r} has no label_color; add it")
         values = {} if labels is None else labels.values
         as_values = kind == "values" or bool(values)
         return cls(
-            classes=len(given),
+            classes=len(legend.names),
             colors=colors if complete and not as_values else None,
-            ignored=tuple(rgb(c) for c in config.data.ignore_colors),
-            values=tuple((raw, class_value(name, config)) for raw, name in sorted(values.items())),
+            ignored=tuple(rgb(c) for c in legend.ignored),
+            values=tuple((raw, class_value(name, legend)) for raw, name in sorted(values.items())),
         )
 
 
@@ -60,25 +85,24 @@ def rgb(color: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def class_value(name: str, config: TrainConfig) -> int:
+def class_value(name: str, legend: Legend) -> int:
     """The value of a class by its name, NODATA for ``unknown``. Raises ConfigError for another name."""
-    names = [c.name for c in config.classes]
     if name == UNKNOWN:
         return NODATA
-    if name not in names:
-        raise ConfigError(f"labels name a class {name!r}; expected one of {', '.join(names)}, {UNKNOWN}")
-    return names.index(name)
+    if name not in legend.names:
+        raise ConfigError(f"labels name a class {name!r}; expected one of {', '.join(legend.names)}, {UNKNOWN}")
+    return legend.names.index(name)
 
 
-def burn_layer(layer: LayerConfig, root: Path, config: TrainConfig) -> BurnLayer:
+def burn_layer(layer: LayerConfig, root: Path, legend: Legend) -> BurnLayer:
     """A layer of vectors with class values instead of names."""
-    names = {c.name: value for value, c in enumerate(config.classes)}
+    names = {name: value for value, name in enumerate(legend.names)}
     numbers = {str(value): value for value in range(len(names))}
-    meant = {text: class_value(name, config) for text, name in layer.classes.items()}
+    meant = {text: class_value(name, legend) for text, name in layer.classes.items()}
     return BurnLayer(
         path=root / layer.file,
         layer=layer.layer,
-        value=None if layer.marks is None else class_value(layer.marks, config),
+        value=None if layer.marks is None else class_value(layer.marks, legend),
         field=layer.field,
         values={**numbers, **names, UNKNOWN: NODATA, **meant},
         width=layer.width,

@@ -6,34 +6,23 @@ that was killed goes on exactly. Lightning's own checkpoints and loggers are not
 
 from __future__ import annotations
 
-import logging
 import math
-import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from geounet.errors import ConfigError, Interrupted, MissingExtraError, WorkError
-from geounet.model.smp import make_torchvision_importable
+from geounet.errors import Interrupted, WorkError
 from geounet.train import checkpoint
 from geounet.train.log import Log
 from geounet.train.optimise import ema_decay, rate, set_rate, update_average
 from geounet.train.state import BEST, LAST, Training, TrainStep
 from geounet.train.stop import StopRequests
+from geounet.train.trainer import hushed, make_trainer, pl
 from geounet.train.validate import validate
-
-make_torchvision_importable()
-try:
-    import lightning.pytorch as pl
-    from lightning.pytorch.strategies import DDPStrategy
-except ImportError as error:
-    raise MissingExtraError("lightning", "train", "training") from error
 
 LOG_EVERY = 25
 
@@ -52,7 +41,7 @@ def fit(
         return True
     pace = Pace(training, progress, tick)
     trainer = make_trainer(training, pace)
-    with _hushed(), pace.stop.left_alone_afterwards():
+    with hushed(), pace.stop.left_alone_afterwards():
         try:
             trainer.fit(Learner(training), train_dataloaders=Windows(training, trainer))
         except SystemExit as error:  # what Lightning makes of Ctrl-C before the first step, and of a second one
@@ -65,45 +54,6 @@ def fit(
             f"the same command goes on, {LAST} holds the weights"
         )
     return True
-
-
-def helps() -> bool:
-    """Whether this process was started by Lightning to share a DDP training of another."""
-    return os.environ.get("LOCAL_RANK", "0") != "0"
-
-
-def make_trainer(training: Training, pace: Pace) -> pl.Trainer:
-    """Lightning's trainer, with everything off that we do ourselves."""
-    settings, device, count = training.config.optimiser, training.device, training.devices
-    strategy = DDPStrategy(process_group_backend="gloo" if device.type == "cpu" else None) if count > 1 else "auto"
-    with _hushed():
-        return pl.Trainer(
-            accelerator={"cuda": "gpu"}.get(device.type, device.type),
-            devices=count if count > 1 or device.type == "cpu" else [device.index or 0],
-            strategy=strategy,
-            precision=_precision(training),  # type: ignore[arg-type]
-            max_steps=settings.steps - training.step,
-            accumulate_grad_batches=settings.accumulate,
-            gradient_clip_val=settings.clip,
-            sync_batchnorm=count > 1 and device.type == "cuda",
-            callbacks=[pace],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            default_root_dir=training.folder,
-        )
-
-
-def _precision(training: Training) -> str:
-    wanted, device = training.config.optimiser.precision, training.device
-    if wanted == "float16" and device.type == "cpu":
-        raise ConfigError("optimiser.precision float16 needs a GPU; on a CPU expected float32, bfloat16 or mixed")
-    if wanted == "mixed":
-        wanted = "bfloat16" if device.type == "cpu" or torch.cuda.is_bf16_supported() else "float16"
-    return {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}[wanted]
 
 
 class Windows:
@@ -287,19 +237,3 @@ def _summed(trainer: pl.Trainer, counts: np.ndarray) -> np.ndarray:
     total = trainer.strategy.reduce(mine, reduce_op="sum")
     assert isinstance(total, Tensor)
     return total.cpu().numpy()
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Lightning without its greetings, its tips and its advice on loaders."""
-    logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    before = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"lightning\..*")
-            yield
-    finally:
-        for log, level in zip(logs, before, strict=True):
-            log.setLevel(level)

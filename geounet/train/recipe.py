@@ -76,7 +76,8 @@ def train_config(
     warn: Callable[[str], None] = warnings.warn,
 ) -> Path:
     """`train` for a file that was read: ``base`` is its folder, ``cache`` that of the decoded scenes."""
-    from geounet.train.loop import fit, helps  # Lightning starts slowly, and says here if it is missing
+    from geounet.train.loop import fit  # Lightning starts slowly, and says here if it is missing
+    from geounet.train.trainer import helps
 
     with torch_threads(threads):
         job = prepare(config, folder, base=base, cache=cache, fresh=fresh, device=device, devices=devices)

@@ -15,11 +15,11 @@ from geounet.grid.geobox import GeoBox
 from geounet.model.spec import NODATA
 from geounet.train.cache import Bundle, Cache, Facts
 from geounet.train.config import ChipsConfig, LabelsConfig, SampleConfig, SceneConfig, TrainConfig
-from geounet.train.labels import LabelTable, burn_layer, class_value
+from geounet.train.labels import LabelTable, Legend, burn_layer, class_value
 from geounet.train.planes import DirectPlane, DirectReader, Plane
 from geounet.train.sources import EMPTY, Source
 
-__all__ = ["EMPTY", "TrainScene", "load_scenes"]
+__all__ = ["EMPTY", "TrainScene", "load_scenes", "read_scene"]
 
 SAMPLE_CLASSES = ["building", "land", "road", "vegetation", "water"]
 
@@ -111,16 +111,23 @@ def _direct(source: Source, facts: Facts) -> tuple[Plane, Plane]:
 
 def find_sources(config: TrainConfig, root: Path, cache: Path) -> list[tuple[Source, ...]]:
     """What the file names, every scene by itself and the chips of a folder together."""
-    found: list[tuple[Source, ...]] = [(_source(scene, config, root),) for scene in config.data.scenes]
-    found += [_chips(chips, config, root) for chips in config.data.chips]
+    legend, bands = Legend.of(config), tuple(band.name for band in config.bands)
+    found = [(_source(scene, legend, bands, root),) for scene in config.data.scenes]
+    folders = [_chips(chips, legend, bands, root) for chips in config.data.chips]
     drawn = _write_samples(config, cache / "samples")
-    values = config.model_copy(
-        update={"classes": tuple(c.model_copy(update={"label_color": None}) for c in config.classes)}
-    )
-    return found + [(_source(scene, values, cache, synthetic=True),) for scene in drawn]
+    values = legend.without_colors
+    return [*found, *folders, *((_source(scene, values, bands, cache, synthetic=True),) for scene in drawn)]
 
 
-def _source(scene: SceneConfig, config: TrainConfig, root: Path, *, synthetic: bool = False) -> Source:
+def read_scene(scene: SceneConfig, legend: Legend, *, bands: Sequence[str], root: Path) -> TrainScene:
+    """One scene by itself, read from its rasters. Raises SceneError as `load_scenes` does."""
+    bundle = Bundle(sources=(_source(scene, legend, tuple(bands), root),), key="")
+    return _scenes(bundle, [Facts.read(bundle.sources[0])], None)[0]
+
+
+def _source(
+    scene: SceneConfig, legend: Legend, bands: tuple[str, ...], root: Path, *, synthetic: bool = False
+) -> Source:
     labels = LabelsConfig(raster=scene.labels) if isinstance(scene.labels, str) else scene.labels
     patterns = (scene.image,) if isinstance(scene.image, str) else scene.image
     stacks = [_matches(scene.name, pattern, root, scene.columns) for pattern in patterns]
@@ -133,13 +140,13 @@ def _source(scene: SceneConfig, config: TrainConfig, root: Path, *, synthetic: b
         images=tuple(zip(*stacks, strict=True)),
         labels=() if labels.raster is None else _matches(scene.name, labels.raster, root, scene.columns),
         columns=scene.columns,
-        bands=tuple(band.name for band in config.bands),
+        bands=bands,
         chosen=None if scene.bands is None else tuple(str(band) for band in scene.bands),
         nodata=scene.nodata,
         mask=None if scene.mask is None else root / scene.mask,
-        table=LabelTable.of(config, labels),
-        layers=tuple(burn_layer(layer, root, config) for layer in labels.layers),
-        background=NODATA if labels.background is None else class_value(labels.background, config),
+        table=LabelTable.of(legend, labels),
+        layers=tuple(burn_layer(layer, root, legend) for layer in labels.layers),
+        background=NODATA if labels.background is None else class_value(labels.background, legend),
         origin=scene.name,
         synthetic=synthetic,
     )
@@ -156,7 +163,7 @@ def _matches(name: str, pattern: str, root: Path, columns: int) -> tuple[Path, .
     return tuple(paths)
 
 
-def _chips(chips: ChipsConfig, config: TrainConfig, root: Path) -> tuple[Source, ...]:
+def _chips(chips: ChipsConfig, legend: Legend, bands: tuple[str, ...], root: Path) -> tuple[Source, ...]:
     """A source per chip."""
     images = _matches(chips.name, chips.images, root, 1)
     labels = _matches(chips.name, chips.labels, root, 1)
@@ -165,14 +172,14 @@ def _chips(chips: ChipsConfig, config: TrainConfig, root: Path) -> tuple[Source,
             f"chips {chips.name!r}: {len(images)} images and {len(labels)} labels; expected a mask for each image"
         )
     _check_pairs(chips.name, images, labels)
-    table = LabelTable.of(config, LabelsConfig(raster=chips.labels, kind=chips.kind, values=chips.values))
+    table = LabelTable.of(legend, LabelsConfig(raster=chips.labels, kind=chips.kind, values=chips.values))
     return tuple(
         Source(
             name=f"{chips.name}/{image.relative_to(root).with_suffix('').as_posix()}",
             group=_group(chips, image.relative_to(root)),
             images=((image,),),
             labels=(mask,),
-            bands=tuple(band.name for band in config.bands),
+            bands=bands,
             chosen=None if chips.bands is None else tuple(str(band) for band in chips.bands),
             nodata=chips.nodata,
             table=table,

@@ -16,6 +16,7 @@ from geounet.errors import MissingExtraError
 from geounet.model import package
 from geounet.model.export import export_graph
 from geounet.model.networks import state_arrays
+from geounet.model.receptive import with_field
 from geounet.model.spec import ModelSpec
 from geounet.train import checkpoint
 from geounet.train.config import resolved
@@ -40,7 +41,8 @@ def ship(training: Training, material: Material, warn: Callable[[str], None]) ->
         graph = None
         warn(f"the package has no {package.GRAPH} and runs on torch only, slower on CPUs: {error}")
     target = training.folder / config.name
-    package.save_package(target, spec, tensors, graph=graph, beside=_story(training, warn), overwrite=True)
+    seen = with_field(spec, network)
+    package.save_package(target, seen, tensors, graph=graph, beside=_story(training, warn), overwrite=True)
     return target
 
 

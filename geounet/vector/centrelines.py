@@ -179,8 +179,9 @@ def _reach_out(  # noqa: PLR0917
                 t = min(t, ((shape[0] if u > 0 else 0.0) - xy[a, 0]) / u)
             if v != 0:
                 t = min(t, ((shape[1] if v > 0 else 0.0) - xy[a, 1]) / v)
-            xy[a, 0] += t * u
-            xy[a, 1] += t * v
+            # rounding must not lead it over the rim
+            xy[a, 0] = min(max(xy[a, 0] + t * u, 0.0), float(shape[0]))
+            xy[a, 1] = min(max(xy[a, 1] + t * v, 0.0), float(shape[1]))
             node_xy[ends[e, side], 0], node_xy[ends[e, side], 1] = xy[a, 0], xy[a, 1]
 
 
@@ -194,14 +195,21 @@ def _rounds(width: FloatArray, net: Network, scale: FloatArray) -> IntArray:
 @njit(cache=True, nogil=True)
 def _smooth(xy: Any, starts: Any, rounds: Any) -> None:
     """Average each point with its neighbours, for each line so many ``rounds``; the ends of lines stay."""
+    flat = xy.reshape(-1)
+    other = flat.copy()
     for e in range(starts.size - 1):
+        old, new = flat[2 * starts[e] : 2 * starts[e + 1]], other[2 * starts[e] : 2 * starts[e + 1]]
         for _ in range(rounds[e]):
-            x, y = xy[starts[e], 0], xy[starts[e], 1]
-            for i in range(starts[e] + 1, starts[e + 1] - 1):
-                u, v = xy[i, 0], xy[i, 1]
-                xy[i, 0] = (x + 2 * u + xy[i + 1, 0]) / 4
-                xy[i, 1] = (y + 2 * v + xy[i + 1, 1]) / 4
-                x, y = u, v
+            _averaged(old[:-4], old[2:-2], old[4:], new[2:-2])
+            old, new = new, old
+        if rounds[e] % 2:
+            new[:] = old
+
+
+@njit(cache=True, nogil=True)
+def _averaged(before: Any, here: Any, after: Any, out: Any) -> None:
+    for i in range(out.size):
+        out[i] = (before[i] + 2 * here[i] + after[i]) / 4
 
 
 def _simplified(xy: FloatArray, starts: IntArray, sides: Sides, tolerance: float) -> tuple[FloatArray, IntArray]:

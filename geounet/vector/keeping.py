@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from geounet.vector.runs import find
-from geounet.vector.sweep import N_COMPONENTS, N_DEAD, N_VERTICES, OPEN
+from geounet.vector.sweep import AUX, DOWN, FLAGS, N_COMPONENTS, N_DEAD, N_VERTICES, OPEN, UP
 
 
 @njit(cache=True, nogil=True)
@@ -71,12 +71,12 @@ def forget_components(row: Any, components: Any, counts: Any) -> None:
 @njit(cache=True, nogil=True)
 def forget_vertices(vertices: Any, up: Any, components: Any, counts: Any) -> None:
     """Give back the vertices that no unfinished component needs; the rest keep their order."""
-    xy, link, flags, aux = vertices.xy, vertices.link, vertices.flags, vertices.aux
+    xy, cells = vertices.xy, vertices.cells
     size = counts[N_VERTICES]
     moved = np.empty(size, np.int32)
     kept = 0
     for v in range(size):
-        if flags[v] & 15 == 15:
+        if cells[v, FLAGS] & 15 == 15:
             moved[v] = OPEN
         else:
             moved[v] = kept
@@ -86,11 +86,10 @@ def forget_vertices(vertices: Any, up: Any, components: Any, counts: Any) -> Non
         if t < 0:
             continue
         xy[t, 0], xy[t, 1] = xy[v, 0], xy[v, 1]
-        for d in range(4):
-            u = link[v, d]
-            link[t, d] = moved[u] if u >= 0 else u
-        flags[t] = flags[v]
-        aux[t] = moved[aux[v]] if aux[v] >= 0 else -1
+        for k in (DOWN, UP, AUX):
+            u = cells[v, k]
+            cells[t, k] = moved[u] if u >= 0 else u
+        cells[t, FLAGS] = cells[v, FLAGS]
     for x in range(up.size):
         if up[x] >= 0:
             up[x] = moved[up[x]]

@@ -57,9 +57,8 @@ def network(place: IntArray, *, width: int, glued: NDArray[np.bool_] | None = No
 
     ``glued`` ``(n,)``: pixels that are taken for crossings whatever meets there.
     """
-    near = neighbours(place, width)
-    links = _links(near)
-    degree = (links >= 0).sum(axis=1)
+    links = neighbours(place, width)
+    degree = _without_corners(links)
     crossing = degree > 2 if glued is None else (degree > 2) | glued
     node_of = _nodes(links, degree, crossing)
     path, starts, ends = _trace(links, degree, node_of)
@@ -94,14 +93,19 @@ def neighbours(place: Any, width: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _links(near: Any) -> Any:
-    """Those of the neighbours that are adjacent: not over a corner where there is a way along sides."""
-    out = near.copy()
+def _without_corners(near: Any) -> Any:
+    """Leave those of the neighbours that are adjacent: not over a corner where there is a way along sides.
+
+    ``(n,)`` int8: how many these are.
+    """
+    degree = np.zeros(near.shape[0], np.int8)
     for i in range(near.shape[0]):
         for k in range(0, 8, 2):
             if near[i, (k + 7) % 8] >= 0 or near[i, k + 1] >= 0:
-                out[i, k] = -1
-    return out
+                near[i, k] = -1
+        for k in range(8):
+            degree[i] += near[i, k] >= 0
+    return degree
 
 
 @njit(cache=True, nogil=True)

@@ -16,7 +16,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from geounet.vector.sweep import EAST, N_DEAD, NO_EDGE, SOUTH
+from geounet.vector.sweep import AUX, EAST, FLAGS, N_DEAD, SOUTH
+
+_CROSSING = 15
+"""Bits of a vertex from which borders lead in all four directions."""
+_V, _D, _V0, _D0, _TOP, _LOOPS, _LOOP_RINGS, _TOUCHES, _CROSSED, _CLOSED = range(10)
+"""Places in the state of a walk: where it stands and began, how much it has, what it saw."""
 
 
 @njit(cache=True, nogil=True)
@@ -31,17 +36,13 @@ def _room(array: Any, used: int, more: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _append(array: Any, used: int, other: Any, begin: int, end: int) -> Any:
-    """``array`` with ``other[begin:end]`` after its first ``used`` entries; grown where that is needed."""
-    array = _room(array, used, end - begin)
-    for i in range(begin, end):
-        array[used + i - begin] = other[i]
-    return array
-
-
-@njit(cache=True, nogil=True)
 def _sort(a: Any, n: int) -> None:
     """Sort ``a[:n]`` in place by heaps; numba's own sort takes four seconds to compile."""
+    k = 1
+    while k < n and a[k - 1] <= a[k]:
+        k += 1
+    if k >= n:  # as nearly always
+        return
     for end in range(1, n):
         k = end
         while k > 0 and a[(k - 1) // 2] < a[k]:
@@ -63,71 +64,91 @@ def _sort(a: Any, n: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _crossing(link: Any, v: int) -> bool:
-    """Whether four borders meet in ``v``: only there can a ring come by twice."""
-    return link[v, 0] != NO_EDGE and link[v, 1] != NO_EDGE and link[v, 2] != NO_EDGE and link[v, 3] != NO_EDGE
+def _forget_places(cells: Any, path: Any, begin: int, end: int) -> None:
+    """Crossings in a stretch of the path are of use to another ring again."""
+    for k in range(begin, end):
+        if cells[path[k], FLAGS] >> 8 == _CROSSING:
+            cells[path[k], AUX] = -1
 
 
 @njit(cache=True, nogil=True)
-def _walk(
-    v0: Any,
-    d0: Any,
-    vertices: Any,
-    counts: Any,
-    stack: Any,
-    path: Any,
-    n_path: int,
-    lengths: Any,
-    n_rings: int,
-) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """Walk one ring from vertex ``v0`` in direction ``d0`` and append it to ``path``, loops after it."""
-    link, flags, aux = vertices.link, vertices.flags, vertices.aux
-    top = np.int64(0)
-    loops = np.empty(16, stack.dtype)
-    loop_lengths = np.empty(4, lengths.dtype)
-    n_loops, n_loop_rings = np.int64(0), np.int64(0)
-    touches = np.int64(0)
-    v, d = v0, d0
-    while True:
-        if _crossing(link, v) and aux[v] >= 0:
-            low = np.int64(aux[v])
-            n = top - low
-            loops = _append(loops, n_loops, stack, low, top)
-            n_loops += n
-            loop_lengths = _room(loop_lengths, n_loop_rings, 1)
-            loop_lengths[n_loop_rings] = n
-            n_loop_rings += 1
-            for k in range(low + 1, top):
-                if _crossing(link, stack[k]):
-                    aux[stack[k]] = -1
-            top = low + 1
+def _steps(vertices: Any, counts: Any, path: Any, loops: Any, loop_lengths: Any, state: Any) -> None:
+    """Walk on from the state until the ring is closed, or until there is no room for the next step."""
+    cells = vertices.cells
+    v, d, top, v0, d0 = state[_V], state[_D], state[_TOP], state[_V0], state[_D0]
+    n_loops, n_loop_rings, touches = state[_LOOPS], state[_LOOP_RINGS], state[_TOUCHES]
+    crossed, dead = state[_CROSSED], np.int64(0)
+    seen = np.int64(cells[v, FLAGS])
+    while top < path.size:
+        if seen >> 8 == _CROSSING:  # only here can a ring come by twice
+            low = np.int64(cells[v, AUX])
+            if low >= 0:
+                if n_loops + top - low > loops.size or n_loop_rings == loop_lengths.size:
+                    break
+                loop_lengths[n_loop_rings] = top - low
+                n_loop_rings += 1
+                for k in range(low, top):
+                    loops[n_loops + k - low] = path[k]
+                _forget_places(cells, path, low + 1, top)
+                n_loops += top - low
+                top = low
+            cells[v, AUX] = top
+            crossed = np.int64(1)
+        path[top] = v
+        top += 1
+        touches |= seen >> (4 + d)
+        seen |= 1 << d
+        cells[v, FLAGS] = seen
+        dead += seen & 15 == 15
+        if d & 1:
+            v = np.int64(cells[v, d >> 1])
         else:
-            stack = _room(stack, top, 1)
-            stack[top] = v
-            if _crossing(link, v):
-                aux[v] = top
-            top += 1
-        flags[v] |= 1 << d
-        touches |= flags[v] >> (4 + d) & 1
-        if flags[v] & 15 == 15:
-            counts[N_DEAD] += 1
-        v = np.int64(link[v, d])
-        right, left = (d + 1) & 3, (d + 3) & 3
-        if link[v, right] != NO_EDGE:
-            d = right
-        elif link[v, d] == NO_EDGE:
-            d = left
+            v += 1 - d
+        seen = np.int64(cells[v, FLAGS])
+        # right if it can, else on, else left
+        if seen >> (8 + ((d + 1) & 3)) & 1:
+            d = (d + 1) & 3
+        elif not seen >> (8 + d) & 1:
+            d = (d + 3) & 3
         if v == v0 and d == d0:
+            state[_CLOSED] = 1
             break
-    for k in range(top):
-        if _crossing(link, stack[k]):
-            aux[stack[k]] = -1
-    path = _append(path, n_path, stack, np.int64(0), top)
-    path = _append(path, n_path + top, loops, np.int64(0), n_loops)
-    lengths = _room(lengths, n_rings, 1)
-    lengths[n_rings] = top
-    lengths = _append(lengths, n_rings + 1, loop_lengths, np.int64(0), n_loop_rings)
-    return stack, path, n_path + top + n_loops, lengths, n_rings + 1 + n_loop_rings, touches
+    counts[N_DEAD] += dead
+    state[_V], state[_D], state[_TOP] = v, d, top
+    state[_LOOPS], state[_LOOP_RINGS], state[_TOUCHES] = n_loops, n_loop_rings, touches & 1
+    state[_CROSSED] = crossed
+
+
+@njit(cache=True, nogil=True)
+def _hole_corners(corner: Any, cells: Any, corners: Any) -> tuple[Any, Any]:
+    """The corners of the list that begins with ``corner``, in order, in ``corners`` (or a longer one); how many."""
+    n = np.int64(0)
+    while corner >= 0:
+        if n == corners.size:
+            corners = _room(corners, n, 1)
+        corners[n] = corner
+        n += 1
+        corner = cells[corner, AUX]
+    _sort(corners, n)
+    return corners, n
+
+
+@njit(cache=True, nogil=True)
+def _begin(state: Any, v: int, d: int, top: int) -> None:
+    """The state of a walk that has not begun."""
+    for j in range(state.size):
+        state[j] = 0
+    state[_V], state[_D], state[_V0], state[_D0], state[_TOP] = v, d, v, d, top
+
+
+@njit(cache=True, nogil=True)
+def _places(xy: Any, path: Any, n: int) -> Any:
+    """``(n, 2)`` the places of the vertices ``path[:n]``."""
+    out = np.empty((n, 2), np.int32)
+    for k in range(n):
+        out[k, 0] = xy[path[k], 0]
+        out[k, 1] = xy[path[k], 1]
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -138,38 +159,48 @@ def walk(finished: Any, vertices: Any, components: Any, counts: Any) -> tuple[An
     the number of rings of each component, shell first, holes in the order of their first vertex; and whether
     each component touches what is outside.
     """
-    stack = np.empty(1024, np.int32)
-    path = np.empty(4096, np.int32)
+    path = np.empty(65536, np.int32)
+    loops, loop_lengths = np.empty(64, np.int32), np.empty(16, np.int32)
     lengths = np.empty(1024, np.int32)
     corners = np.empty(64, np.int32)
+    state = np.zeros(10, np.int64)
     ring_counts = np.empty(finished.size, np.int32)
     touching = np.zeros(finished.size, np.bool_)
     n_path, n_rings = np.int64(0), np.int64(0)
     for i in range(finished.size):
         root = finished[i]
         before = n_rings
-        n_corners = np.int64(0)
-        # the list is taken now: ``aux``, through which it runs, is of use to the walk as well
-        corner = components.head[root]
-        while corner >= 0:
-            corners = _room(corners, n_corners, 1)
-            corners[n_corners] = corner
-            n_corners += 1
-            corner = vertices.aux[corner]
-        _sort(corners, n_corners)
+        # the list is taken now: `AUX`, through which it runs, is of use to the walk as well
+        corners, n_corners = _hole_corners(components.head[root], vertices.cells, corners)
         for k in range(-1, n_corners):
             v = np.int64(components.start_vertex[root] if k < 0 else corners[k])
             d = np.int64(EAST if k < 0 else SOUTH)
-            if vertices.flags[v] & (1 << d):
+            if vertices.cells[v, FLAGS] & (1 << d):
                 continue
-            stack, path, n_path, lengths, n_rings, touches = _walk(
-                v, d, vertices, counts, stack, path, n_path, lengths, n_rings
-            )
-            if touches:
+            _begin(state, v, d, n_path)
+            _steps(vertices, counts, path, loops, loop_lengths, state)
+            while not state[_CLOSED]:
+                if state[_TOP] == path.size:
+                    path = _room(path, state[_TOP], path.size)
+                else:
+                    loops = _room(loops, state[_LOOPS], state[_TOP] - n_path)
+                    loop_lengths = _room(loop_lengths, state[_LOOP_RINGS], 1)
+                _steps(vertices, counts, path, loops, loop_lengths, state)
+            top, more = state[_TOP], state[_LOOP_RINGS]
+            if state[_CROSSED]:
+                _forget_places(vertices.cells, path, n_path, top)
+            if n_rings + 1 + more > lengths.size:
+                lengths = _room(lengths, n_rings, 1 + more)
+            lengths[n_rings] = top - n_path
+            for j in range(more):
+                lengths[n_rings + 1 + j] = loop_lengths[j]
+            n_rings += 1 + more
+            if top + state[_LOOPS] > path.size:
+                path = _room(path, top, state[_LOOPS])
+            for j in range(state[_LOOPS]):
+                path[top + j] = loops[j]
+            n_path = top + state[_LOOPS]
+            if state[_TOUCHES]:
                 touching[i] = True
         ring_counts[i] = n_rings - before
-    coords = np.empty((n_path, 2), np.int32)
-    for k in range(n_path):
-        coords[k, 0] = vertices.xy[path[k], 0]
-        coords[k, 1] = vertices.xy[path[k], 1]
-    return coords, lengths[:n_rings], ring_counts, touching
+    return _places(vertices.xy, path, n_path), lengths[:n_rings], ring_counts, touching

@@ -6,7 +6,10 @@ Where a line ends in a fork of two short tips, both go; then lines that met ther
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from geounet.vector.network import IntArray, Network, network
@@ -23,13 +26,21 @@ def steps(net: Network, place: IntArray, width: int, sides: FloatArray) -> Float
     """``(path,)`` length of the step from each entry of the path to the next, in the unit of ``sides`` ``(n, 2)``;
     0 from the end of one edge to the next.
     """
-    row, column = place[net.path] // width, place[net.path] % width
-    side = sides[net.path]
-    out = np.zeros(net.path.size)
-    across = np.diff(column) * (side[1:, 0] + side[:-1, 0]) / 2
-    down = np.diff(row) * (side[1:, 1] + side[:-1, 1]) / 2
-    out[:-1] = np.hypot(across, down)
+    out = _steps(net.path, place, width, sides)
     out[net.starts[1:] - 1] = 0
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _steps(path: Any, place: Any, width: int, sides: Any) -> Any:
+    out = np.zeros(path.size)
+    for i in range(path.size - 1):
+        here, there = path[i], path[i + 1]
+        row, column = divmod(place[here], width)
+        to_row, to_column = divmod(place[there], width)
+        across = (to_column - column) * (sides[there, 0] + sides[here, 0]) / 2
+        down = (to_row - row) * (sides[there, 1] + sides[here, 1]) / 2
+        out[i] = np.hypot(across, down)
     return out
 
 

@@ -23,25 +23,29 @@ from numpy.typing import NDArray
 from geounet.vector.runs import OUTSIDE, cut_runs, find, keep_row, load, mark, places
 
 EAST, SOUTH, WEST, NORTH = 0, 1, 2, 3
-NO_EDGE, OPEN = np.int32(-1), np.int32(-2)
-"""Links of a vertex: no border leads that way; the other end is not known yet, or already given back."""
+OPEN = np.int32(-2)
+"""Link of a vertex: the other end is not known yet, or already given back, or no border leads that way."""
+DOWN, UP, AUX, FLAGS = 0, 1, 2, 3
+"""Numbers of a vertex; the link in direction d, south or north, is number ``d >> 1``."""
 
 N_VERTICES, N_COMPONENTS, N_DEAD = 0, 1, 2
 """Places in the array of counters; a vertex is dead once all its borders were walked."""
 
 
 class Vertices(NamedTuple):
-    """The pool of vertices, in the order in which the sweep met them."""
+    """The pool of vertices, in the order in which the sweep met them.
+
+    So the other end of a border to the east is the next vertex, and to the west the one before. A walk waits for
+    memory at every step; therefore what it asks of a vertex lies together, 16 bytes.
+    """
 
     xy: NDArray[np.int32]
     """``(n, 2)`` column and row."""
-    link: NDArray[np.int32]
-    """``(n, 4)`` the next vertex by direction, or `NO_EDGE`, or `OPEN`."""
-    flags: NDArray[np.uint8]
-    """``(n,)`` bit d: the border in direction d was walked for what lies on its right, or is not to be;
-    bit 4 + d: on its left lies what is not vectorised."""
-    aux: NDArray[np.int32]
-    """``(n,)`` of a hole corner the next one of its component; of a crossing its place in the walk; else −1."""
+    cells: NDArray[np.int32]
+    """``(n, 4)`` the next vertex southwards and northwards, or `OPEN`; of a hole corner the next one of its
+    component, of a crossing its place in the walk, else −1; and flags, bit d: the border in direction d was walked
+    for what lies on its right, or is not to be; bit 4 + d: on its left lies what is not vectorised; bit 8 + d: a
+    border leads that way."""
 
 
 class Components(NamedTuple):
@@ -63,7 +67,7 @@ class Components(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _union(a: int, b: int, components: Any, aux: Any) -> int:
+def union(a: int, b: int, components: Any, cells: Any) -> int:
     """Join the roots ``a`` and ``b``, with their sums and their lists; the root of both."""
     if a == b:
         return a
@@ -83,13 +87,13 @@ def _union(a: int, b: int, components: Any, aux: Any) -> int:
         if head[a] < 0:
             head[a] = head[b]
         else:
-            aux[tail[a]] = head[b]
+            cells[tail[a], AUX] = head[b]
         tail[a] = tail[b]
     return a
 
 
 @njit(cache=True, nogil=True)
-def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_components: int) -> int:
+def _label_runs(above: Any, below: Any, y: int, components: Any, cells: Any, n_components: int) -> int:
     """The component of each run of ``below``; returns the number of components."""
     width = below.labels.size - 2
     k = 0
@@ -107,7 +111,7 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, aux: Any, n_com
         while q < above.n_runs[0] and above.runs[q] < b:
             if above.ids[q] >= 0 and above.labels[max(above.runs[q], a) + 1] == label:
                 other = find(components.parent, above.ids[q])
-                root = other if root < 0 else _union(root, other, components, aux)
+                root = other if root < 0 else union(root, other, components, cells)
             q += 1
         if root < 0:
             root = n_components
@@ -192,12 +196,11 @@ def _add_rim(rim_above: Any, rim: Any, above: Any, below: Any, parent: Any, sums
 
 
 @njit(cache=True, nogil=True)
-def _join(vertices: Any, v: int, d: int, u: int, right: int, left: int) -> int:
-    """Link ``v`` in direction ``d`` to ``u`` (or `OPEN`), with what lies on both sides; its flags."""
-    vertices.link[v, d] = u
-    if u >= 0:
-        vertices.link[u, (d + 2) & 3] = v
-    return (right == OUTSIDE) << d | (left == OUTSIDE) << (4 + d)
+def _border(d: int, right: int, left: int) -> int:
+    """The flags of a border in direction ``d``, by what lies on both sides."""
+    if right == left:
+        return 1 << d
+    return (right == OUTSIDE) << d | (left == OUTSIDE) << (4 + d) | 1 << (8 + d)
 
 
 @njit(cache=True, nogil=True)
@@ -205,9 +208,8 @@ def _take_vertices(
     above: Any, below: Any, y: int, marks: Any, up: Any, vertices: Any, components: Any, nv: int
 ) -> int:
     """Add the vertices of the grid line between two rows, linked to those before; returns their number."""
-    left = -1
     j = 0
-    link = vertices.link
+    cells = vertices.cells
     for p in range(places(marks.corner, marks.places)):
         x = marks.places[p]
         nw, ne = above.labels[x], above.labels[x + 1]
@@ -216,16 +218,14 @@ def _take_vertices(
         nv += 1
         vertices.xy[v, 0] = x
         vertices.xy[v, 1] = y
-        flags = 0
-        for d in range(4):
-            link[v, d] = NO_EDGE
-        flags |= _join(vertices, v, EAST, OPEN, se, ne) if ne != se else 1 << EAST
-        flags |= _join(vertices, v, SOUTH, OPEN, sw, se) if sw != se else 1 << SOUTH
-        flags |= _join(vertices, v, WEST, left, nw, sw) if nw != sw else 1 << WEST
-        flags |= _join(vertices, v, NORTH, up[x], ne, nw) if nw != ne else 1 << NORTH
-        vertices.flags[v] = flags
-        vertices.aux[v] = -1
-        left = v
+        cells[v, DOWN] = cells[v, UP] = OPEN
+        if nw != ne:
+            cells[v, UP] = up[x]
+            cells[up[x], DOWN] = v
+        cells[v, AUX] = -1
+        cells[v, FLAGS] = (
+            _border(EAST, se, ne) | _border(SOUTH, sw, se) | _border(WEST, nw, sw) | _border(NORTH, ne, nw)
+        )
         up[x] = v
         while j + 1 < below.n_runs[0] and below.runs[j + 1] <= x:
             j += 1
@@ -238,7 +238,7 @@ def _take_vertices(
             if components.head[root] < 0:
                 components.head[root] = v
             else:
-                vertices.aux[components.tail[root]] = v
+                cells[components.tail[root], AUX] = v
             components.tail[root] = v
     return nv
 
@@ -275,12 +275,12 @@ def sweep(
     nowhere = np.empty(0, np.bool_)
     taken = 0
     for i in range(height):
-        if nv + width + 1 > vertices.flags.size or nc + width > components.parent.size:
+        if nv + width + 1 > vertices.cells.shape[0] or nc + width > components.parent.size:
             break
         load(values[i], lut, shut[i] if shut.shape[0] else nowhere, below)
         mark(above, below, marks)
         cut_runs(marks, below)
-        nc = _label_runs(above, below, y0 + i, components, vertices.aux, nc)
+        nc = _label_runs(above, below, y0 + i, components, vertices.cells, nc)
         if conf.shape[0]:
             _add_confidence(conf[i], below, components.parent, components.sums)
         if components.stats.shape[1]:

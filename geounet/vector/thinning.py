@@ -1,15 +1,21 @@
-"""The compiled thinning: steps over the pixels whose neighbours changed, some of which are not known.
+"""The compiled thinning: 64 pixels in a word, 8 words at a time, where something changed and some may be unknown.
 
 A step decides about all pixels from the state before it, so a pixel's state after ``s`` steps hangs on pixels at
 most ``s`` away. That alone would ask for a halo as wide as there are steps. But a pixel is often decided whatever
-an unknown neighbour is (see ``thinning_rules``): `UNKNOWN` is carried along as a third state, and where it has not
+an unknown neighbour is (see ``thinning_rules``): unknown is carried along as a third state, and where it has not
 come, the state after every step is that of the whole raster:
 
 - at the beginning that is so: what is known is the raster itself;
-- if after ``s`` steps every pixel's state is among those that its byte allows, then so it is after ``s + 1``: the
-  table allows what any neighbourhood among the allowed ones leads to, and what is gone stays gone.
+- if after ``s`` steps every pixel's state is among those that its bits allow, then so it is after ``s + 1``: the
+  diagrams allow what any neighbourhood among the allowed ones leads to, and what is gone stays gone.
 
 It spreads along a cut only as far as the cut itself can matter, about half the width of what is cut.
+
+A row is words of uint64, the lowest bit leftmost, in two planes: pixels that ``may`` be there, and those that are
+there for ``sure``; may and not sure is unknown. The neighbours of 64 pixels are the words around, shifted by a bit;
+the rules are decision diagrams over these (``thinning_diagrams``), some forty operations, which vector instructions
+do for 8 words at once. Words come in groups; a group is looked at in the two steps after one that changed it or a
+group beside it.
 """
 
 # ruff: noqa: PLR0917 - compiled functions are called with positions
@@ -21,121 +27,220 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-GONE, THERE, UNKNOWN = 0, 1, 2
-"""States of a pixel, in the two low bits of its byte."""
+from geounet.vector.thinning_diagrams import even_step, odd_step
+
+GROUP = 8
+"""Words that are looked at together."""
 NEVER = np.int32(2**31 - 1)
-UNSURE = np.int32(-1)
-"""Instead of the step in which a pixel went: it never did; it went, but nobody knows when."""
+"""Instead of the step in which a pixel went: it never did."""
 
-_ODD, _EVEN, _BOTH = np.uint8(4), np.uint8(8), np.uint8(12)
-"""Whether a pixel waits to be looked at in the next odd, the next even step: two further bits."""
+_BITS = 8
+"""Of the steps' numbers, to begin with."""
+_ONE, _TOP, _NONE, _ALL = (np.uint64(n) for n in (1, 63, 0, 2**64 - 1))
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _code(state: Any, i: int, width: int) -> Any:
-    """The eight neighbours as a number in base three."""
-    a, b = i - width, i + width
+@njit(cache=True, nogil=True)
+def thin(may: Any, sure: Any, places: Any, steps: Any) -> tuple[Any, Any]:
+    """Thin ``h`` rows in place, until nothing changes; when pixels went, and ``(h,)`` of which rows that is known.
+
+    ``may`` and ``sure`` are ``(h + 2, groups * GROUP + 2)``, their first and last words empty. The first row holds
+    the pixels above as they were at first; ``places`` are the columns of those that go, in the order of the
+    ``steps`` in which they do. The last row holds what lies below: nothing, or unknown. The step in which a pixel
+    went is written across planes ``(bits, h + 2, …)``, the lowest bit first, and 0 where none did.
+    """
+    h, groups = may.shape[0] - 2, (may.shape[1] - 2) // GROUP
+    due, hazy = np.zeros((h + 2, groups + 2), np.int32), np.zeros((h + 2, groups + 2), np.bool_)
+    hazy[h:] = (may[h + 1] != sure[h + 1]).any()
+    goes, doubt = np.zeros_like(may), np.zeros_like(may)
+    stretches, known = np.empty((h * groups, 3), np.int64), np.ones(h, np.bool_)
+    went = np.zeros((_BITS, *may.shape), np.uint64)
+    step, latest, told = 0, 0, 0
+    while latest >= step - 1 or told < places.size:
+        step += 1
+        if step >> went.shape[0]:
+            went = np.concatenate((went, np.zeros_like(went)))
+        n = _look(may, sure, due, hazy, step, goes, doubt, stretches)
+        if _carry_out(may, sure, goes, doubt, stretches[:n], due, hazy, went, known, step):
+            latest = step
+        while told < places.size and steps[told] == step:
+            _take_from_above(may, sure, places[told], due, step)
+            latest, told = step, told + 1
+    for y in range(h):
+        known[y] &= (may[y + 1] == sure[y + 1]).all()
+    return went, known
+
+
+@njit(cache=True, nogil=True)
+def _look(may: Any, sure: Any, due: Any, hazy: Any, step: int, goes: Any, doubt: Any, stretches: Any) -> int:
+    """Decide wherever something changed in the two steps before; number of ``stretches``: row, first group, end."""
+    n, groups = 0, due.shape[1] - 2
+    for y in range(1, may.shape[0] - 1):
+        end = 0
+        while end < groups:
+            begin, end = end, end + 1
+            if due[y, end] < step - 2:
+                continue
+            while end < groups and due[y, end + 1] >= step - 2 and hazy[y, end + 1] == hazy[y, end]:
+                end += 1
+            first, after = begin * GROUP, end * GROUP + 2
+            a, c, b = may[y - 1, first:after], may[y, first:after], may[y + 1, first:after]
+            out = goes[y, first + 1 : after - 1]
+            if hazy[y, end]:
+                sures = sure[y - 1, first:after], sure[y, first:after], sure[y + 1, first:after]
+                doubts = doubt[y, first + 1 : after - 1]
+                if step % 2:
+                    _doubt_odd(a, c, b, sures, out, doubts)
+                else:
+                    _doubt_even(a, c, b, sures, out, doubts)
+            elif step % 2:
+                _decide_odd(a, c, b, out)
+            else:
+                _decide_even(a, c, b, out)
+            stretches[n, 0], stretches[n, 1], stretches[n, 2] = y, begin, end
+            n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _carry_out(
+    may: Any,
+    sure: Any,
+    goes: Any,
+    doubt: Any,
+    stretches: Any,
+    due: Any,
+    hazy: Any,
+    went: Any,
+    known: Any,
+    step: int,
+) -> bool:
+    """Change what was decided about ``stretches``, and tell the groups around; whether anything changed."""
+    changed = False
+    for k in range(stretches.shape[0]):
+        y, begin, end = stretches[k]
+        for g in range(begin, end):
+            if _changes(goes, doubt, y, g):
+                known[y - 1] &= _record(goes, sure, y, g, went, step)
+                if _clear(may, sure, goes, doubt, y, g):
+                    _spread(hazy, y, g, True)
+                _spread(due, y, g, step)
+                changed = True
+    return changed
+
+
+@njit(cache=True, nogil=True)
+def _take_from_above(may: Any, sure: Any, place: int, due: Any, step: int) -> None:
+    """Take the pixel in column ``place`` away from the row above those in hand."""
+    word = place // 64
+    may[0, word + 1] &= ~(_ONE << np.uint64(place % 64))
+    sure[0, word + 1] = may[0, word + 1]
+    _spread(due, 0, word // GROUP, step)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _around(a: Any, c: Any, b: Any, k: int) -> Any:
+    """The neighbours of the pixels in word ``k + 1`` of the row ``c``, as words, in the order of ``NAMES``."""
     return (
-        np.int64(state[a - 1] & 3)
-        + 3 * np.int64(state[a] & 3)
-        + 9 * np.int64(state[a + 1] & 3)
-        + 27 * np.int64(state[i + 1] & 3)
-        + 81 * np.int64(state[b + 1] & 3)
-        + 243 * np.int64(state[b] & 3)
-        + 729 * np.int64(state[b - 1] & 3)
-        + 2187 * np.int64(state[i - 1] & 3)
+        a[k + 1] << _ONE | a[k] >> _TOP,
+        a[k + 1],
+        a[k + 1] >> _ONE | a[k + 2] << _TOP,
+        c[k + 1] >> _ONE | c[k + 2] << _TOP,
+        b[k + 1] >> _ONE | b[k + 2] << _TOP,
+        b[k + 1],
+        b[k + 1] << _ONE | b[k] >> _TOP,
+        c[k + 1] << _ONE | c[k] >> _TOP,
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _queue(state: Any, i: int, queues: Any, counts: Any) -> None:
-    """Have a pixel that is not gone looked at in the next odd and the next even step."""
-    s = state[i]
-    if s & 3 and s & _BOTH != _BOTH:
-        if not s & _ODD:
-            queues[0, counts[0]] = i
-            counts[0] += 1
-        if not s & _EVEN:
-            queues[1, counts[1]] = i
-            counts[1] += 1
-        state[i] = s | _BOTH
+@njit(cache=True, nogil=True, forceinline=True)
+def _pairs(may: Any, sure: Any) -> Any:
+    """Of each neighbour where it may be set, and where it may be clear."""
+    return (
+        (may[0], ~sure[0]),
+        (may[1], ~sure[1]),
+        (may[2], ~sure[2]),
+        (may[3], ~sure[3]),
+        (may[4], ~sure[4]),
+        (may[5], ~sure[5]),
+        (may[6], ~sure[6]),
+        (may[7], ~sure[7]),
+    )
 
 
 @njit(cache=True, nogil=True)
-def _queue_around(state: Any, i: int, width: int, queues: Any, counts: Any) -> None:
-    """Queue the neighbours of a pixel that changed, if they lie between the first row and the last."""
-    if i >= 2 * width:
-        for j in range(i - width - 1, i - width + 2):
-            _queue(state, j, queues, counts)
-    if i >= width:
-        _queue(state, i - 1, queues, counts)
-        _queue(state, i + 1, queues, counts)
-    if i < state.size - 2 * width:
-        for j in range(i + width - 1, i + width + 2):
-            _queue(state, j, queues, counts)
+def _decide_odd(a: Any, c: Any, b: Any, goes: Any) -> None:
+    """Which pixels of the row ``c`` go in an odd step, where everything around is known."""
+    for k in range(goes.size):
+        near = _around(a, c, b, k)
+        goes[k] = c[k + 1] & odd_step(*_pairs(near, near), _ALL, _NONE)
 
 
 @njit(cache=True, nogil=True)
-def _queue_borders(state: Any, width: int, queues: Any, counts: Any) -> None:
-    """At first all pixels that are not surrounded by others."""
-    for i in range(width + 1, state.size - width - 1):
-        if state[i] & 3 == THERE:
-            a, b = i - width, i + width
-            every = state[a - 1] & state[a] & state[a + 1] & state[b - 1] & state[b] & state[b + 1]
-            if not every & state[i - 1] & state[i + 1] & THERE:
-                _queue(state, i, queues, counts)
+def _decide_even(a: Any, c: Any, b: Any, goes: Any) -> None:
+    """As `_decide_odd` in an even step."""
+    for k in range(goes.size):
+        near = _around(a, c, b, k)
+        goes[k] = c[k + 1] & even_step(*_pairs(near, near), _ALL, _NONE)
 
 
 @njit(cache=True, nogil=True)
-def thin(state: Any, went: Any, width: int, history: Any, table: Any, room: int) -> None:
-    """Thin ``h`` rows of ``state`` in place, until nothing changes.
-
-    ``state`` is a flat array of ``h + 2`` rows of ``width``. The first row holds the pixels above as they were
-    at first; ``history`` are the places of those that go, in the order in which they do, with the steps in the
-    first row of ``went``. The last row holds what lies below: nothing, or `UNKNOWN`. The first and the last
-    column are empty. ``went`` int32 of the same shape gets the step in which each pixel went, or `UNSURE`.
-    ``table``: `decisions`. ``room``: pixels that are there between the first row and the last.
-    """
-    queues = np.empty((2, room), np.int64)
-    changed = np.empty(room, np.int64)
-    counts = np.zeros(2, np.int64)
-    _queue_borders(state, width, queues, counts)
-    step, told = 0, 0
-    while counts[0] or counts[1] or told < history.size:
-        step += 1
-        which = (step - 1) & 1
-        n = _look(state, width, queues[which], counts[which], ~(_EVEN if which else _ODD), table[which], changed)
-        counts[which] = 0
-        for k in range(n):
-            # what is not known, and goes all the same, may have gone before
-            i = abs(changed[k])
-            if changed[k] > 0:
-                went[i] = step if state[i] & 3 == THERE else UNSURE
-                state[i] &= _BOTH
-            else:
-                state[i] = (state[i] & _BOTH) | UNKNOWN
-            _queue_around(state, i, width, queues, counts)
-        while told < history.size and went[history[told]] == step:
-            state[history[told]] = GONE
-            _queue_around(state, history[told], width, queues, counts)
-            told += 1
+def _doubt_odd(a: Any, c: Any, b: Any, sures: Any, goes: Any, doubt: Any) -> None:
+    """Which pixels of the row ``c`` go in an odd step, and which that are there may go, where not all is known."""
+    sure_a, sure_c, sure_b = sures
+    for k in range(goes.size):
+        near = _pairs(_around(a, c, b, k), _around(sure_a, sure_c, sure_b, k))
+        stays = odd_step(*near, _NONE, _ALL)
+        goes[k] = c[k + 1] & ~stays
+        doubt[k] = sure_c[k + 1] & stays & odd_step(*near, _ALL, _NONE)
 
 
 @njit(cache=True, nogil=True)
-def _look(state: Any, width: int, queue: Any, waiting: int, flag: int, table: Any, changed: Any) -> int:
-    """Decide about all pixels that wait: into ``changed`` come those that go, and with a minus those that may."""
-    n = 0
-    for k in range(waiting):
-        i = queue[k]
-        state[i] &= flag
-        own = state[i] & 3
-        if own == GONE:
-            continue
-        result = table[_code(state, i, width)]
-        if result == 1:
-            changed[n] = i
-            n += 1
-        elif result == 2 and own == THERE:
-            changed[n] = -i
-            n += 1
-    return n
+def _doubt_even(a: Any, c: Any, b: Any, sures: Any, goes: Any, doubt: Any) -> None:
+    """As `_doubt_odd` in an even step."""
+    sure_a, sure_c, sure_b = sures
+    for k in range(goes.size):
+        near = _pairs(_around(a, c, b, k), _around(sure_a, sure_c, sure_b, k))
+        stays = even_step(*near, _NONE, _ALL)
+        goes[k] = c[k + 1] & ~stays
+        doubt[k] = sure_c[k + 1] & stays & even_step(*near, _ALL, _NONE)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _changes(goes: Any, doubt: Any, y: int, group: int) -> bool:
+    """Whether any pixel of a group changes."""
+    some = _NONE
+    for x in range(group * GROUP + 1, (group + 1) * GROUP + 1):
+        some |= goes[y, x] | doubt[y, x]
+    return some != _NONE
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _record(goes: Any, sure: Any, y: int, group: int, went: Any, step: int) -> bool:
+    """Note the step of the pixels that go; False where one goes that may have gone before."""
+    lost = _NONE
+    for bit in range(went.shape[0]):
+        if step >> bit & 1:
+            for x in range(group * GROUP + 1, (group + 1) * GROUP + 1):
+                went[bit, y, x] |= goes[y, x]
+    for x in range(group * GROUP + 1, (group + 1) * GROUP + 1):
+        lost |= goes[y, x] & ~sure[y, x]
+    return lost == _NONE
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _clear(may: Any, sure: Any, goes: Any, doubt: Any, y: int, group: int) -> bool:
+    """Take the pixels away that go, and from those that are sure what is in doubt; whether anything is."""
+    some = _NONE
+    for x in range(group * GROUP + 1, (group + 1) * GROUP + 1):
+        may[y, x] &= ~goes[y, x]
+        sure[y, x] &= ~(goes[y, x] | doubt[y, x])
+        some |= doubt[y, x]
+    return some != _NONE
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _spread(groups: Any, y: int, group: int, value: Any) -> None:
+    """Tell a group, and those around it."""
+    for i in range(max(y - 1, 0), y + 2):
+        for j in range(group, group + 3):
+            groups[i, j] = value

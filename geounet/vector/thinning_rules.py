@@ -1,4 +1,4 @@
-"""When a pixel may go: the rules of Zhang and Suen, as scikit-image amends them, for pixels that are known or not.
+"""When a pixel goes: the rules of Zhang and Suen, as scikit-image amends them (``thinning_diagrams`` follow them).
 
 T. Y. Zhang and C. Y. Suen, A fast parallel algorithm for thinning digital patterns, Communications of the ACM
 27 (3), 1984. A pixel's eight neighbours are numbered clockwise from the north-west; a *pattern* has a bit for
@@ -8,13 +8,8 @@ from the north and the west.
 
 from __future__ import annotations
 
-from functools import cache
-
-import numpy as np
-from numpy.typing import NDArray
-
-KEEP, DELETE, EITHER = 0, 1, 2
-"""What becomes of a pixel; `EITHER` where that hangs on neighbours that are not known."""
+NAMES = ("nw", "n", "ne", "e", "se", "s", "sw", "w")
+"""Of the neighbours, in the order of their bits."""
 
 _NW, _N, _NE, _E, _SE, _S, _SW, _W = (1 << k for k in range(8))
 _ODD, _EVEN, _BOTH = 1, 2, 3
@@ -53,8 +48,8 @@ wide where the paper leaves staircases, and a pixel of a square of four where th
 these are was found by comparing the two; the oracle tests hold us to it."""
 
 
-def _goes(pattern: int) -> int:
-    """The steps in which a pixel with these neighbours goes, as bits: `_ODD`, `_EVEN`."""
+def goes(pattern: int) -> int:
+    """The steps in which a pixel with these neighbours goes: 1 for odd ones, 2 for even ones, 3 for both, or 0."""
     if pattern in _AMENDED:
         return _AMENDED[pattern]
     ring = [bool(pattern >> k & 1) for k in range(8)]
@@ -65,23 +60,3 @@ def _goes(pattern: int) -> int:
     odd = not (north and east and south) and not (east and south and west)
     even = not (north and east and west) and not (north and south and west)
     return _ODD * odd | _EVEN * even
-
-
-@cache
-def decisions() -> NDArray[np.uint8]:
-    """``(2, 3**8)``: for odd and even steps, and neighbours that are 0, 1 or 2 (not known) in base three with the
-    north-west as its lowest digit, `KEEP`, `DELETE` or `EITHER`.
-
-    A neighbourhood that is not wholly known is decided where all neighbourhoods that it may be agree.
-    """
-    goes = np.array([_goes(pattern) for pattern in range(256)])
-    may = np.zeros((2, 3**8), np.uint8)  # bit 0: it may stay, bit 1: it may go
-    for code in range(3**8):
-        digits = [code // 3**k % 3 for k in range(8)]
-        if 2 not in digits:
-            pattern = sum(d << k for k, d in enumerate(digits))
-            may[:, code] = 1 + (goes[pattern] >> np.arange(2) & 1)
-            continue
-        place = digits.index(2)  # both with 0 and with 1 there come before in the order of codes
-        may[:, code] = may[:, code - 2 * 3**place] | may[:, code - 3**place]
-    return np.array([EITHER, KEEP, DELETE, EITHER], np.uint8)[may]

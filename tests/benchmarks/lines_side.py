@@ -18,11 +18,11 @@ def ours(path: Path, folder: Path) -> dict[str, Any]:
 
     with LabelRaster(path) as raster:
         ground = Ground(raster.geobox)
-        maker = LineMaker(raster, ground, LineOptions())
-        for rows in raster.rows(raster.strip_rows):
-            maker.feed(rows.labels, rows.outside, rows.confidence)
-        files = {"geojson": (folder / "lines.geojson", folder / "nodes.geojson")}
-        done = write_lines(maker.finish(), ground, name="road", paths=files)
+        with LineMaker(raster, ground, LineOptions()) as maker:
+            for rows in raster.rows(raster.strip_rows):
+                maker.feed(rows.labels, rows.outside, rows.confidence)
+            files = {"geojson": (folder / "lines.geojson", folder / "nodes.geojson")}
+            done = write_lines(maker.finish(), ground, name="road", paths=files)
     return {"lines": done.lines, "nodes": done.nodes}
 
 

@@ -33,6 +33,10 @@ def make_stage(folder: Path) -> Path:
     (files / "scene_landuse.tif").rename(files / "labels.tif")
     write_schedule(files)
     write_masks(files)
+    listed = [
+        {"name": "town", "image": "town.tif", "labels": "town_landuse.tif", "lines": "town_road_lines.geojson"}
+    ]
+    (files / "scenes.yaml").write_text(yaml.safe_dump({"scenes": listed}))
     write_models(files, folder / "zoo")
     return folder
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -94,9 +94,8 @@ def thinned(mask: Mask, step: int, confidence: NDArray[np.uint8]) -> Skeleton:
 
 
 def same(one: object, other: object) -> bool:
-    return all(
-        np.array_equal(getattr(one, f.name), getattr(other, f.name), equal_nan=f.name != "") for f in fields(one)
-    )  # type: ignore[arg-type]
+    pairs = [(getattr(one, f.name), getattr(other, f.name)) for f in fields(one)]  # type: ignore[arg-type]
+    return all(a is b if a is None else np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
 def check(mask: Mask) -> None:
@@ -142,9 +141,35 @@ def test_drawn_masks(mask: Mask) -> None:
 
 
 @given(smooth)
+@example(blobs(89, (25, 25), 0.9817046928999175, 0.9817046928999175))  # a line to the rim, rounded to beyond it
 @settings(deadline=None, max_examples=40)
 def test_smooth_masks(mask: Mask) -> None:
     check(mask)
+
+
+wide = st.builds(
+    blobs,
+    st.integers(0, 10**6),
+    st.tuples(st.integers(1, 40), st.one_of(st.integers(50, 140), st.integers(480, 1100))),
+    st.floats(0.5, 8),
+    st.floats(0.05, 1),
+)
+
+
+@given(wide, st.integers(1, 41))
+@settings(deadline=None, max_examples=40)
+def test_words_and_their_groups_do_not_show(mask: Mask, step: int) -> None:
+    found = skeleton(mask, rows_at_once=step)
+    assert (found.place == np.flatnonzero(skeletonize(mask))).all()
+
+
+def test_a_mark_so_wide_that_its_steps_need_two_bytes() -> None:
+    mask = np.pad(np.ones((700, 560), np.bool_), 3)
+    mask[::37, ::41] = False
+    mask[100:600, 20:540] = True
+    found, whole = skeleton(mask, rows_at_once=190), skeleton(mask)
+    assert (found.place == np.flatnonzero(skeletonize(mask))).all()
+    assert (found.reach == whole.reach).all()
 
 
 @given(smooth, st.integers(1, 20))

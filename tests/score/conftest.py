@@ -1,8 +1,9 @@
-"""Small rasters and vector files to score."""
+"""Small rasters and vector files to score; the fakes of ``tests/packages.py`` are importable here."""
 
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 UTM = Affine(0.5, 0.0, 300000.0, 0.0, -0.5, 2800000.0)
 Write = Callable[..., Path]

@@ -358,7 +358,7 @@ def test_refusals(write_labels, write_features, tmp_path, capfd):
         ],
         (roads, true): ["the prediction is a vector file, the truth is a raster"],
         (roads, houses): ["has polygons", "roads.geojson lines", "the same kind"],
-        ("empty.geojson", roads): ["empty.geojson has no lines or polygons"],
+        (roads, "empty.geojson"): ["empty.geojson has no lines or polygons"],
         ("torn.geojson", roads): ["torn.geojson cannot be read"],
         ("deceit.geojson", roads): ["points at other files"],
         ("bare.shp", roads): ["bare.shp", "has no CRS"],
@@ -376,7 +376,7 @@ def test_refusals(write_labels, write_features, tmp_path, capfd):
         (true, true, "-o", true): ["is a file; expected a folder"],
     }
     for (prediction, against, *options), words in cases.items():
-        arguments = [str(tmp_path / prediction), str(against), *map(str, options)]
+        arguments = [str(tmp_path / prediction), str(tmp_path / against), *map(str, options)]
         code = run(["evaluate", *arguments])
         told = capfd.readouterr()
         assert (code, told.out) == (2, ""), (arguments, told)
@@ -407,3 +407,13 @@ def test_errors_have_their_types(write_labels, tmp_path):
         geounet.evaluate(tmp_path / "gone.tif", true)
     with pytest.raises(ConfigError):
         geounet.evaluate(true, true, kind="no")
+
+
+@pytest.mark.parametrize(("kind", "score"), [("lines", "completeness"), ("polygons", "mean_iou")])
+def test_a_map_that_found_nothing_scores_nothing(tmp_path: Path, write_features, kind: str, score: str) -> None:
+    (tmp_path / "empty.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    shapes = streets() if kind == "lines" else [box(300000, 2800000, 300010, 2800010)]
+    scores = geounet.evaluate(tmp_path / "empty.geojson", write_features("truth.geojson", shapes))
+    assert scores.kind == kind
+    assert scores.summary[score].value == 0
+    assert any("nothing was found" in warning for warning in scores.warnings)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from skimage.morphology import skeletonize
 
 from geounet.score.bootstrap import BlockGrid, grid_over, intervals
 from geounet.score.boundary import UNKNOWN, near_border
 from geounet.score.counts import ArrayRows, count, strips
 from geounet.score.matrix import accuracy, boundary_iou, class_scores, cldice, mean_of
-from geounet.score.skeleton import skeleton
 
 labels = arrays(
     np.uint8, st.tuples(st.integers(1, 23), st.integers(1, 19)), elements=st.sampled_from([0, 1, 2, 255])
@@ -55,7 +53,7 @@ def test_scores_do_not_depend_on_the_height_of_the_strips(rows, first, second, s
 
 
 def test_wide_masks_do_not_depend_on_the_height_of_the_strips():
-    """Wider than the halo of the thinning, so that it is really cut short."""
+    """Wider and taller than the strips, so that the thinning waits for what lies below."""
     rng = np.random.default_rng(1)
     truth = np.zeros((700, 420), np.uint8)
     truth[30:660, 40:390] = 1
@@ -138,40 +136,21 @@ def test_boundary_iou_is_that_of_the_paper_on_each_class(rows, distance):
             assert np.isnan(found[value])
 
 
-def thin_by_the_paper(mask: np.ndarray) -> np.ndarray:
-    """Zhang and Suen's two passes, pixel by pixel, as the paper writes them."""
-    a = np.pad(mask, 1).astype(int)
-    while True:
-        before = a.copy()
-        for step in (1, 2):
-            gone = []
-            for r, c in np.argwhere(a):
-                p2, p3, p4, p5 = a[r - 1, c], a[r - 1, c + 1], a[r, c + 1], a[r + 1, c + 1]
-                p6, p7, p8, p9 = a[r + 1, c], a[r + 1, c - 1], a[r, c - 1], a[r - 1, c - 1]
-                ring = [p2, p3, p4, p5, p6, p7, p8, p9, p2]
-                rises = sum(x == 0 and y == 1 for x, y in itertools.pairwise(ring))
-                third, fourth = (p2 * p4 * p6, p4 * p6 * p8) if step == 1 else (p2 * p4 * p8, p2 * p6 * p8)
-                if 2 <= sum(ring[:8]) <= 6 and rises == 1 and third == 0 and fourth == 0:
-                    gone.append((r, c))
-            for at in gone:
-                a[at] = 0
-        if np.array_equal(a, before):
-            return a[1:-1, 1:-1].astype(bool)
+def blocks_of(where: np.ndarray, grid: BlockGrid) -> list[int]:
+    """How many are True in each block."""
+    windows = [grid.window(k) for k in range(len(grid))]
+    return [int(where[w.row_off : w.row_off + w.height, w.col_off : w.col_off + w.width].sum()) for w in windows]
 
 
-@given(arrays(np.bool_, st.tuples(st.integers(1, 18), st.integers(1, 18))))
-@settings(max_examples=30, deadline=None)
-def test_the_skeleton_is_that_of_the_paper(mask):
-    np.testing.assert_array_equal(skeleton(mask), thin_by_the_paper(mask))
-
-
-def test_the_skeleton_of_a_road_is_one_pixel_wide_and_as_long():
-    road = np.zeros((40, 120), bool)
-    road[15:24, 5:115] = True
-    thin = skeleton(road)
-    assert (thin.sum(0) <= 1).all()
-    assert thin.sum() >= 110 - 9
-    np.testing.assert_array_equal(thin, thin_by_the_paper(road))
+@given(pairs(), st.integers(1, 9), st.integers(3, 12))
+@settings(max_examples=60, deadline=None)
+def test_skeletons_are_those_of_the_whole_masks(rows, step, side):
+    grid = BlockGrid(height=rows.shape[0], width=rows.shape[1], side=side)
+    counts = count(rows, classes=3, grid=grid, boundary=2, skeletons=True, step=step)
+    truth, predicted = (labels == 1 for labels in rows.read(0, rows.shape[0]))
+    true, found = skeletonize(truth), skeletonize(predicted)
+    for place, where in enumerate((found & truth, found, true & predicted, true)):
+        assert counts.skeleton[:, place].tolist() == blocks_of(where, grid)
 
 
 def test_cldice_by_hand():

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from geounet.cli.main import run
 from geounet.errors import ConfigError, MissingExtraError
 from geounet.model.networks import load_network
 from geounet.model.package import load_model
@@ -163,12 +164,49 @@ def test_a_dry_run_reads_everything_and_trains_nothing(tiny: Write, tmp_path: Pa
         plan_training(tiny(seed=9), tmp_path / "out")
 
 
+def test_a_dry_run_without_a_folder_leaves_nothing_and_chips_are_one_line(
+    tiny: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("img", "mask"):
+        (tmp_path / name).mkdir()
+    for number in (1, 2):
+        (tmp_path / "img" / f"{number}.tif").write_bytes((tmp_path / "scene.tif").read_bytes())
+        (tmp_path / "mask" / f"{number}.tif").write_bytes((tmp_path / "labels.tif").read_bytes())
+    chips = {"name": "c", "group": "town", "images": "img/*.tif", "labels": "mask/*.tif"}
+    file = tiny(data={"chips": [chips], "crop": 32})
+    before = set(tmp_path.iterdir())
+    assert run(["train", str(file), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "learned    c (group town): 2 images, 0.00819 Mpx, 100% known: building 14.1%" in out
+    assert "package" not in out
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--folds", "2", "--dry-run"], "--folds and --dry-run do not go together"),
+        (["--samples", "s.png", "--dry-run"], "--samples and --dry-run do not go together"),
+        (["--folds", "2", "--devices", "2"], "--folds trains on one device"),
+        ([], "expected --output DIR"),
+    ],
+)
+def test_options_that_exclude_each_other_say_so(
+    tiny: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], said: str
+) -> None:
+    output = ["-o", str(tmp_path / "out")] if given else []
+    assert run(["train", str(tiny()), *output, *given]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_lightning_one_line_says_what_to_install(
     tiny: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "lightning", None)
     monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
-    monkeypatch.delitem(sys.modules, "geounet.train.loop", raising=False)
+    for name in ("loop", "trainer"):
+        monkeypatch.delitem(sys.modules, f"geounet.train.{name}", raising=False)
     with pytest.raises(MissingExtraError, match=r"training needs lightning.*pip install 'geounet\[train\]'"):
         train(tiny(), tmp_path / "out")
     assert not (tmp_path / "out").exists()

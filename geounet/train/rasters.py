@@ -1,0 +1,84 @@
+"""A labelled scene as rasters that a run and an evaluation can open: parts joined, labels with class names."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geounet.grid.window import Window
+from geounet.model.spec import NODATA
+from geounet.train.labels import rgb
+from geounet.train.scenes import TrainScene
+from geounet.train.sources import EMPTY, strips
+
+_LAYOUT = {
+    "driver": "GTiff",
+    "tiled": True,
+    "blockxsize": 512,
+    "blockysize": 512,
+    "compress": "deflate",
+    "zlevel": 1,
+}
+
+
+def write_image(path: Path, scene: TrainScene, names: Sequence[str]) -> Path:
+    """The scene's pixels as one raster, placed where the scene lies if it says so; a mask says where data is."""
+    height, width, bands = scene.image.shape
+    box = scene.geobox
+    place = {} if box is None else {"crs": box.crs, "transform": box.affine}
+    profile = {**_LAYOUT, **place, "count": bands, "dtype": str(scene.image.dtype), "predictor": 2}
+    with _created(path, height=height, width=width, bigtiff="if_safer", **profile) as file:
+        for number, name in enumerate(names, 1):
+            file.set_band_description(number, name)
+        for window in strips(scene.shape):
+            at, where = window.slices(), _raster_window(window)
+            file.write(np.ascontiguousarray(scene.image[at].transpose(2, 0, 1)), window=where)
+            file.write_mask(scene.labels[at] != EMPTY, window=where)
+    return path
+
+
+def write_truth(path: Path, scene: TrainScene, classes: Mapping[str, str], *, like: Path) -> Path:
+    """The scene's labels as a raster of classes, on the grid of the raster ``like``.
+
+    ``classes``: colour of every class by its name, in the order of their values. Unknown is nodata.
+    """
+    height, width = scene.shape
+    profile = {**_LAYOUT, "count": 1, "dtype": "uint8", "nodata": NODATA, **_place(like)}
+    with _created(path, height=height, width=width, **profile) as file:
+        file.write_colormap(1, {value: (*rgb(color), 255) for value, color in enumerate(classes.values())})
+        file.update_tags(
+            **{f"CLASS_{value}": f"{name} {color}" for value, (name, color) in enumerate(classes.items())}
+        )
+        for window in strips(scene.shape):
+            labels = np.array(scene.labels[window.slices()])
+            labels[labels == EMPTY] = NODATA
+            file.write(labels, 1, window=_raster_window(window))
+    return path
+
+
+def _raster_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and columns, as rasterio takes them."""
+    return (window.row_off, window.bottom), (window.col_off, window.right)
+
+
+def _place(path: Path) -> dict[str, Any]:
+    """Where a raster lies."""
+    with _quiet_open(path) as file:
+        return {"crs": file.crs, "transform": file.transform}
+
+
+def _created(path: Path, **profile: Any) -> Any:
+    return _quiet_open(path, "w", **profile)
+
+
+def _quiet_open(path: Path, mode: str = "r", **profile: Any) -> Any:
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, mode, **profile)
