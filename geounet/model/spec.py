@@ -17,6 +17,12 @@ _COLOR = re.compile(r"^#[0-9a-fA-F]{6}$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 
 
+def rgb(color: str) -> tuple[int, int, int]:
+    """``#rrggbb`` as three bytes."""
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelClass:
     """One class of a head."""
@@ -36,8 +42,7 @@ class LabelClass:
     @property
     def rgb(self) -> tuple[int, int, int]:
         """The colour as three bytes."""
-        red, green, blue = bytes.fromhex(self.color.removeprefix("#"))
-        return red, green, blue
+        return rgb(self.color)
 
 
 @dataclass(frozen=True, kw_only=True)

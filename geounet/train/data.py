@@ -54,7 +54,7 @@ class Scaling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class RawWindow:
     """One window as it was read, and what will happen to it."""
 
     image: Tensor
@@ -65,12 +65,12 @@ class Window:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class RawBatch:
     """The windows of a batch before augmentation, and those that are pasted into some of them."""
 
-    windows: tuple[Window, ...]
-    pasted: dict[int, Window]
-    """By the place in the batch of the window that they are pasted into."""
+    windows: tuple[RawWindow, ...]
+    pasted: dict[int, RawWindow]
+    """By the place among ``windows`` of the one that they are pasted into."""
 
 
 class WindowSource:
@@ -105,7 +105,7 @@ class WindowSource:
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Scaled pixels ``(N, bands, crop, crop)`` and labels ``(N, crop, crop)`` uint8 of one step."""
-        return self.finish(self.draw(step))
+        return self.finish(self.read(step))
 
     def batches(
         self, first: int, end: int, *, device: torch.device | None = None
@@ -118,30 +118,30 @@ class WindowSource:
         threads = torch.get_num_threads()
         readers = self.config.data.readers
         with ThreadPoolExecutor(readers, "windows", torch.set_num_threads, (1,)) as pool:  # each on one core
-            pending: list[Future[Drawn] | Future[tuple[Tensor, Tensor]]] = []
+            pending: list[Future[RawBatch] | Future[tuple[Tensor, Tensor]]] = []
             try:
                 for step in range(first, end):
                     while len(pending) < AHEAD * readers and step + len(pending) < end:
                         ahead = step + len(pending)
                         pending.append(
-                            pool.submit(self.batch, ahead) if there is None else pool.submit(self.draw, ahead)
+                            pool.submit(self.batch, ahead) if there is None else pool.submit(self.read, ahead)
                         )
                     made = pending.pop(0).result()
-                    yield self.finish(made, there) if isinstance(made, Drawn) else made
+                    yield self.finish(made, there) if isinstance(made, RawBatch) else made
             finally:
                 for future in pending:
                     future.cancel()
                 torch.set_num_threads(threads)  # the pool's choice became the default of threads to come
 
-    def draw(self, step: int) -> Drawn:
+    def read(self, step: int) -> RawBatch:
         """Read the windows of a step."""
         windows = [self._window(step, i, 0) for i in self.members]
         pasted = {row: self._window(step, self.members[row], 1) for row, w in enumerate(windows) if w.dice.cut}
-        return Drawn(windows=tuple(windows), pasted=pasted)
+        return RawBatch(windows=tuple(windows), pasted=pasted)
 
-    def finish(self, drawn: Drawn, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    def finish(self, raw: RawBatch, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
         """Augment and scale what was read, on ``device`` or where it lies."""
-        windows = [*drawn.windows, *drawn.pasted.values()]
+        windows = [*raw.windows, *raw.pasted.values()]
         images, labels = self._placed(windows, device or torch.device("cpu"))
         scaling = self.scaling if device is None else self.scaling.to(device)
         dice, span = [w.dice for w in windows], scaling.top - scaling.low
@@ -149,8 +149,8 @@ class WindowSource:
         scaled = scaling.scale(lit)
         kept = torch.from_numpy(np.stack([d.kept for d in dice])).to(scaled.device)
         scaled = scaled.masked_fill(~kept[:, :, None, None] | (labels == EMPTY)[:, None], 0.0)
-        count = len(drawn.windows)
-        for other, row in enumerate(drawn.pasted, start=count):
+        count = len(raw.windows)
+        for other, row in enumerate(raw.pasted, start=count):
             rows, cols = windows[row].dice.cut or (slice(0), slice(0))
             scaled[row, :, rows, cols], labels[row, rows, cols] = (
                 scaled[other, :, rows, cols],
@@ -159,7 +159,7 @@ class WindowSource:
         scaled, labels = scaled[:count], labels[:count]
         return scaled, labels.masked_fill(labels == EMPTY, NODATA)
 
-    def _window(self, step: int, member: int, paste: int) -> Window:
+    def _window(self, step: int, member: int, paste: int) -> RawWindow:
         """Read one window, at the size that its dice ask for."""
         rng = np.random.default_rng([self.config.seed, step, member, paste])
         crop, bands = self.config.data.crop, len(self.config.bands)
@@ -170,7 +170,7 @@ class WindowSource:
         side = self._wide if dice.is_warped else crop
         image, labels = self._cut(spot, max(1, round(side * dice.scale)), rng)
         image, labels = augment.resize(image, labels, side)
-        return Window(image=image, labels=labels, dice=dice)
+        return RawWindow(image=image, labels=labels, dice=dice)
 
     def _cut(self, spot: Spot, side: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """A square window that holds the spot, inside the scene, at most as large as the scene."""
@@ -189,7 +189,7 @@ class WindowSource:
             image = torch.where(empty, self.scaling.mean, image)
         return image, labels
 
-    def _placed(self, windows: Sequence[Window], device: torch.device) -> tuple[Tensor, Tensor]:
+    def _placed(self, windows: Sequence[RawWindow], device: torch.device) -> tuple[Tensor, Tensor]:
         """All windows as crops ``(N, bands, crop, crop)`` with labels ``(N, crop, crop)``: warped, flipped."""
         crop = self.config.data.crop
         images = torch.empty(len(windows), len(self.config.bands), crop, crop, device=device)

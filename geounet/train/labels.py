@@ -17,7 +17,7 @@ from geounet.io.burn import BurnLayer
 from geounet.io.features import VECTOR_SUFFIXES
 from geounet.io.palette import PaletteLayer, has_palette
 from geounet.io.raster import Layer, Raster
-from geounet.model.spec import NODATA
+from geounet.model.spec import NODATA, rgb
 from geounet.train.config import UNKNOWN, LabelsConfig, LayerConfig, TrainConfig
 
 _LISTED = 4
@@ -77,12 +77,6 @@ class LabelTable:
             ignored=tuple(rgb(c) for c in legend.ignored),
             values=tuple((raw, class_value(name, legend)) for raw, name in sorted(values.items())),
         )
-
-
-def rgb(color: str) -> tuple[int, int, int]:
-    """``#rrggbb`` as three bytes."""
-    red, green, blue = bytes.fromhex(color.removeprefix("#"))
-    return red, green, blue
 
 
 def class_value(name: str, legend: Legend) -> int:

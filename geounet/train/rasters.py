@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from geounet.grid.window import Window
-from geounet.model.spec import NODATA
-from geounet.train.labels import rgb
+from geounet.model.spec import NODATA, rgb
 from geounet.train.scenes import TrainScene
 from geounet.train.sources import EMPTY, strips
 

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from geounet.errors import ConfigError, RequestError
 from geounet.io.atomic import publish
-from geounet.model.spec import NODATA, ModelSpec
+from geounet.model.spec import NODATA, ModelSpec, rgb
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.data import Scaling, WindowSource
-from geounet.train.labels import rgb
 from geounet.train.material import make_spec, read_material
 
 COUNT, COLUMNS = 24, 4
