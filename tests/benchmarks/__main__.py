@@ -12,7 +12,7 @@ from tests.benchmarks import machine
 from tests.benchmarks.settings import Settings
 from tests.benchmarks.table import Table, as_markdown, as_text
 
-NAMES = ("startup", "recompute", "engine", "route", "vectorize", "workers", "memory", "lines")
+NAMES = ("startup", "recompute", "engine", "route", "vectorize", "workers", "memory", "lines", "unattended")
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 _BUSY = 0.5
 
