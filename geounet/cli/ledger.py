@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from geounet.cli import show
+from geounet.cli.options import output_options
 from geounet.errors import ConfigError
 from geounet.io import human
 
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 _ledger = click.argument("ledger", metavar="LEDGER|CONFIG.yaml")
 
 
@@ -32,82 +32,82 @@ def ledger() -> None:
 @_ledger
 @click.option("--state", type=click.Choice(["waiting", "running", "done", "failed", "gone"]), help="Only these.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The newest N.")
-@_json
-def list_entries(ledger: str, state: str | None, limit: int | None, as_json: bool) -> None:
+@output_options
+def list_entries(ledger: str, *, state: str | None, limit: int | None, as_json: bool, quiet: bool) -> None:
     """A line per scene, the newest first."""
     with _opened(ledger) as opened:
         entries = opened.entries(state=state, limit=limit)
     for entry in entries:
         if as_json:
             show.json_line("scene", **vars(entry))
-        else:
-            click.echo(
-                f"{entry.key[:12]}  {entry.state:<7}  {_when(entry.finished or entry.found)}  {_short(entry)}"
-            )
-    if not entries and not as_json:
+        elif not quiet:
+            when = _when(entry.finished or entry.found)
+            click.echo(f"{entry.key[:12]}  {entry.state:<7}  {when}  {_short(entry)}")
+    if not entries and not as_json and not quiet:
         click.echo("no scenes")
 
 
 @ledger.command("show")
 @_ledger
 @click.argument("scene")
-@_json
-def show_entry(ledger: str, scene: str, as_json: bool) -> None:
+@output_options
+def show_entry(ledger: str, scene: str, *, as_json: bool, quiet: bool) -> None:
     """Everything about a scene."""
     with _opened(ledger) as opened:
         entries = _found(opened, [scene])
     for entry in entries:
         if as_json:
             show.json_line("scene", **vars(entry))
-            continue
-        times = {name: _when(getattr(entry, name)) for name in ("found", "started", "finished")}
-        rows = {**vars(entry), **times, "paths": ", ".join(entry.paths), **entry.facts}
-        show.table(
-            [(name, str(value)) for name, value in rows.items() if value not in (None, "", {}) and name != "facts"]
-        )
+        elif not quiet:
+            show.table(_facts(entry))
 
 
 @ledger.command("retry")
 @_ledger
 @click.argument("scenes", nargs=-1, metavar="[SCENE …]")
 @click.option("--all", "everything", is_flag=True, help="All that were set aside.")
-def retry(ledger: str, scenes: Sequence[str], everything: bool) -> None:
+@output_options
+def retry(ledger: str, scenes: Sequence[str], *, everything: bool, as_json: bool, quiet: bool) -> None:
     """Let scenes that failed begin again at the next run."""
-    _change(
-        ledger,
-        scenes,
-        everything,
-        lambda opened, keys: opened.retry(keys),
-        "may begin again",
-        states=("failed", "waiting"),
-    )
+    with _opened(ledger) as opened:
+        chosen = _chosen(opened, scenes, everything=everything, states=("failed", "waiting"))
+        opened.retry(chosen)
+    _tell(chosen, "may begin again", as_json=as_json, quiet=quiet)
 
 
 @ledger.command("forget")
 @_ledger
 @click.argument("scenes", nargs=-1, metavar="[SCENE …]")
 @click.option("--all", "everything", is_flag=True, help="Everything but what runs now.")
-def forget(ledger: str, scenes: Sequence[str], everything: bool) -> None:
+@output_options
+def forget(ledger: str, scenes: Sequence[str], *, everything: bool, as_json: bool, quiet: bool) -> None:
     """Drop scenes from the ledger, so that they are new when they are seen again; results stay where they are."""
-    states = ("waiting", "done", "failed", "gone")
-    _change(ledger, scenes, everything, lambda opened, keys: opened.forget(keys), "forgotten", states=states)
+    with _opened(ledger) as opened:
+        chosen = _chosen(opened, scenes, everything=everything, states=("waiting", "done", "failed", "gone"))
+        opened.forget(chosen)
+    _tell(chosen, "forgotten", as_json=as_json, quiet=quiet)
 
 
-def _change(
-    place: str,
-    scenes: Sequence[str],
-    everything: bool,
-    change: Callable[[Any, list[str]], int],
-    what: str,
-    *,
-    states: Sequence[str],
-) -> None:
+def _chosen(opened: Any, scenes: Sequence[str], *, everything: bool, states: Sequence[str]) -> list[str]:
+    """The keys of the scenes that are meant, where they are in one of the states."""
     if bool(scenes) == everything:
         raise ConfigError("expected the names of scenes, or --all")
-    with _opened(place) as opened:
-        entries = opened.entries() if everything else _found(opened, scenes)
-        count = change(opened, [entry.key for entry in entries if entry.state in states])
-    click.echo(f"{human.count(count, 'scene')} {what}")
+    entries = opened.entries() if everything else _found(opened, scenes)
+    return [entry.key for entry in entries if entry.state in states]
+
+
+def _tell(keys: Sequence[str], what: str, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        show.json_line("done", what=what, keys=list(keys))
+    elif not quiet:
+        click.echo(f"{human.count(len(keys), 'scene')} {what}")
+
+
+def _facts(entry: Any) -> list[tuple[str, str]]:
+    """What is known of an entry, a line each."""
+    times = {name: _when(getattr(entry, name)) for name in ("found", "started", "finished")}
+    rows = {**vars(entry), **times, "paths": ", ".join(entry.paths), "facts": None, **entry.facts}
+    return [(name, str(value)) for name, value in rows.items() if value not in (None, "", {})]
 
 
 def _opened(place: str) -> Any:

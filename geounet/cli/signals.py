@@ -1,8 +1,9 @@
 """Ctrl-C and SIGTERM: the program ends within about a second, whatever it is busy with.
 
 The first one raises KeyboardInterrupt, and the run says what is kept. But Python raises only between two of its
-own instructions, and GDAL or a compiled kernel may be at work for minutes: a thread waits a second, then removes
-what is unfinished and leaves. Nothing is lost: whatever has its final name is whole (``geounet.io.atomic``).
+own instructions, and GDAL or a compiled kernel may be at work for minutes: a thread waits a second (some more
+where the run has worker processes to put away), then removes what is unfinished and leaves. Nothing is lost:
+whatever has its final name is whole (``geounet.io.atomic``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import NoReturn
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _INTERRUPTED = 130
 _PATIENCE = 1.0  # seconds between the signal and the end
+_TIDY = 5.0  # seconds for a run that has heard the signal and puts away its processes
 
 _said = threading.Lock()
 _told = threading.Event()
@@ -61,7 +63,9 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def _watch(reading: int, last_word: Callable[[], object]) -> NoReturn:
     _wait_for_stop(reading, None)
-    _wait_for_stop(reading, _PATIENCE)  # who asks twice is in a hurry
+    again = _wait_for_stop(reading, _PATIENCE)  # who asks twice is in a hurry
+    if _told.is_set() and not again and _has_workers():
+        _wait_for_stop(reading, _TIDY)
     if _said.acquire(blocking=False):
         # nobody may read what we say
         speaker = threading.Thread(target=_clean_up_and_say, args=(last_word,), daemon=True)
@@ -72,13 +76,19 @@ def _watch(reading: int, last_word: Callable[[], object]) -> NoReturn:
     os._exit(_INTERRUPTED)
 
 
-def _wait_for_stop(reading: int, seconds: float | None) -> None:
-    """Return at the next signal that is ours to handle, or after so many seconds."""
+def _has_workers() -> bool:
+    library = sys.modules.get("multiprocessing")  # where nobody has loaded it, nobody has started a process with it
+    return library is not None and bool(library.active_children())
+
+
+def _wait_for_stop(reading: int, seconds: float | None) -> bool:
+    """Return at the next signal that is ours to handle (True), or after so many seconds (False)."""
     until = None if seconds is None else time.monotonic() + seconds
     while select.select([reading], [], [], None if until is None else max(0.0, until - time.monotonic()))[0]:
         number = os.read(reading, 1)[0]
         if number in _STOPS and signal.getsignal(number) is _interrupt:  # training has its own way to stop
-            return
+            return True
+    return False
 
 
 def _clean_up_and_say(last_word: Callable[[], object]) -> None:

@@ -88,6 +88,7 @@ def stretch(data: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.u
     are; fewer show the first as grey.
     """
     chosen = data[:3] if len(data) >= 3 else data[[0, 0, 0]]
+    valid = valid & np.isfinite(chosen).all(0)  # one band may lack what another has
     out = np.empty((*valid.shape, 3), np.uint8)
     low, high = np.percentile(chosen[:, valid], [2, 98]) if valid.any() else (0.0, 1.0)
     for channel, band in enumerate(chosen):

@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from geounet import __version__
 from geounet.io import human
 from geounet.io.atomic import publish_text
-from geounet.io.report_style import STYLE
+from geounet.io.report_style import page
 from geounet.schedule.ledger import Entry
 
 CATALOG, INDEX = "catalog.json", "index.html"
+_STYLE = """
+td img { display: block; width: 260px; max-height: 110px; object-fit: cover; border-radius: 6px; }
+td.failed { color: #c2410c; font-weight: 600; }
+td.when { white-space: nowrap; }
+td small { color: var(--quiet); overflow-wrap: anywhere; }
+"""
 
 
 def write_shelf(root: Path, entries: Sequence[Entry]) -> None:
@@ -47,24 +54,21 @@ def to_catalog(root: Path, done: Sequence[Entry]) -> dict[str, Any]:
 
 
 def to_page(root: Path, entries: Sequence[Entry]) -> str:
-    """A page without scripts: every scene with its picture, its state and its report."""
+    """A page without scripts: every scene with its picture, its state and its report, the newest first."""
     newest = sorted(entries, key=lambda entry: entry.finished or entry.found, reverse=True)
-    shown = [entry for entry in newest if entry.state != "gone"]
-    rows = "\n".join(_row(entry, root) for entry in shown)
-    counts = ", ".join(
-        f"{n} {state}" for state in ("done", "running", "waiting", "failed") if (n := _count(entries, state))
+    rows = "\n".join(_row(entry, root) for entry in newest if entry.state != "gone")
+    shown = ("done", "running", "waiting", "failed")
+    counts = [f"{n} {state}" for state in shown if (n := _count(entries, state))]
+    head = '<th></th><th>scene</th><th>state</th><th>finished (UTC)</th><th class="n">took</th>'
+    return page(
+        [f"<section><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></section>"],
+        title="geounet runs",
+        kicker="geounet",
+        heading="Runs",
+        lead=", ".join(counts) or "nothing yet",
+        footer=f"geounet {__version__}",
+        style=_STYLE,
     )
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>geounet runs</title><style>{STYLE}
-td img {{ display: block; width: 260px; max-height: 110px; object-fit: cover; border-radius: 6px; }}
-.failed {{ color: #c2410c; font-weight: 600; }}</style></head>
-<body><main><header><p class="kicker">geounet</p><h1>Runs</h1><p class="lead">{escape(counts) or "nothing yet"}</p>
-</header><section><table><thead><tr><th></th><th>scene</th><th>state</th><th>finished</th>
-<th class="n">took</th></tr></thead><tbody>
-{rows}
-</tbody></table></section></main></body></html>
-"""
 
 
 def _row(entry: Entry, root: Path) -> str:
@@ -73,11 +77,12 @@ def _row(entry: Entry, root: Path) -> str:
         folder = escape(quote(_relative(entry, root)))
         picture = f'<a href="{folder}/report.html"><img loading="lazy" alt="" src="{folder}/preview.png"></a>'
         name = f'<a href="{folder}/report.html">{name}</a>'
-    why = f'<br><span class="lead">{escape(entry.error)}</span>' if entry.error else ""
+    why = f"<br><small>{escape(entry.error)}</small>" if entry.error else ""
     took = entry.facts.get("seconds")
-    ended = datetime.fromtimestamp(entry.finished, UTC).strftime("%Y-%m-%d %H:%M UTC") if entry.finished else ""
+    ended = datetime.fromtimestamp(entry.finished, UTC).strftime("%Y-%m-%d %H:%M") if entry.finished else ""
     return (
-        f'<tr><td>{picture}</td><td>{name}{why}</td><td class="{entry.state}">{entry.state}</td><td>{ended}</td>'
+        f'<tr><td>{picture}</td><td>{name}{why}</td><td class="{entry.state}">{entry.state}</td>'
+        f'<td class="when">{ended}</td>'
         f'<td class="n">{human.duration(float(took)) if took is not None else ""}</td></tr>'
     )
 

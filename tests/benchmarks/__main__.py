@@ -12,7 +12,18 @@ from tests.benchmarks import machine
 from tests.benchmarks.settings import Settings
 from tests.benchmarks.table import Table, as_markdown, as_text
 
-NAMES = ("startup", "recompute", "engine", "route", "vectorize", "workers", "memory", "lines", "training")
+NAMES = (
+    "startup",
+    "recompute",
+    "engine",
+    "route",
+    "vectorize",
+    "workers",
+    "memory",
+    "lines",
+    "training",
+    "unattended",
+)
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 _BUSY = 0.5
 

@@ -57,5 +57,5 @@ def test_the_command_names_its_benchmarks() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    names = "startup, recompute, engine, route, vectorize, workers, memory, lines, training"
+    names = "startup, recompute, engine, route, vectorize, workers, memory, lines, training, unattended"
     assert names in " ".join(shown.stdout.split())

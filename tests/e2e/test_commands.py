@@ -134,7 +134,12 @@ def test_every_command_speaks_json_and_keeps_quiet(call, events, geounet, world,
 
 
 @pytest.mark.parametrize(
-    "command", [*(c for c in COMMANDS if c != "models"), "models list", "models show", "models export"]
+    "command",
+    [
+        *(c for c in COMMANDS if c not in ("models", "ledger")),
+        *(f"models {c}" for c in ("list", "show", "export")),
+        *(f"ledger {c}" for c in ("list", "show", "retry", "forget")),
+    ],
 )
 def test_every_command_has_the_same_switches(command, geounet):
     text = geounet(*command.split(), "--help").out

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,17 @@ from PIL import Image
 from geounet.grid.window import Window
 from geounet.io import preview
 from geounet.io.cog import write_label_cog
-from geounet.io.preview import HeadMap, compose, overlay, paint, panel_shape, read_labels, stretch, write_preview
+from geounet.io.preview import (
+    EMPTY,
+    HeadMap,
+    compose,
+    overlay,
+    paint,
+    panel_shape,
+    read_labels,
+    stretch,
+    write_preview,
+)
 from geounet.io.scene import open_scene
 from geounet.io.thumbnail import scene_thumbnail
 
@@ -100,3 +111,14 @@ def test_a_huge_real_scene_takes_seconds(shared_data: Path):
         _, valid = scene_thumbnail(scene, window=window, shape=panel_shape(window, panels=4))
     assert valid.any()
     assert time.monotonic() - started < 10
+
+
+def test_a_band_that_lacks_a_pixel_leaves_it_empty() -> None:
+    data = np.ones((3, 4, 5), np.float32)
+    data[0, :, 2:] = 9
+    data[1, 0, 0] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shown = stretch(data, np.ones((4, 5), bool))
+    assert (shown[0, 0] == EMPTY).all()
+    assert (shown[0, 1] != shown[0, 0]).any()
