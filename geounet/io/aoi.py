@@ -64,7 +64,7 @@ def area_key(path: str | Path, crs: str | None) -> str:
 def _area_key(path: Path, crs: str | None, _state: tuple[tuple[str, int, int], ...]) -> str:
     from shapely import normalize, to_wkb
 
-    area = normalize(_read(path, crs))
+    area = normalize(read_polygons(path, crs))
     return hashlib.sha256(f"{crs}\0".encode() + to_wkb(area, byte_order=1)).hexdigest()
 
 
@@ -77,23 +77,26 @@ def _state(path: Path) -> tuple[tuple[str, int, int], ...]:
 
 def read_area(path: str | Path, geobox: GeoBox) -> Geometry:
     """The union of a file's polygons in the CRS of ``geobox``. Raises ConfigError, see :func:`area_mask`."""
-    return _read(Path(path), geobox.crs)
+    return read_polygons(Path(path), geobox.crs)
 
 
-def _read(path: Path, crs: str | None) -> Geometry:
+def read_polygons(path: Path, crs: str | None, *, label: str = "--aoi") -> Geometry:
+    """The union of a file's polygons in a CRS. Raises ConfigError, led by ``label``."""
     import geopandas
     from shapely import force_2d, get_type_id, make_valid, union_all
 
     if crs is None:
-        raise ConfigError(f"--aoi {path}: the scene has no CRS, so nobody can say where the area lies on it")
-    check_vector_file(path, label=f"--aoi {path}")
+        raise ConfigError(f"{label} {path}: the scene has no CRS, so nobody can say where the area lies on it")
+    check_vector_file(path, label=f"{label} {path}")
     try:
         frame = geopandas.read_file(path.absolute(), engine="pyogrio")
     except Exception as error:  # pyogrio raises many types
-        raise ConfigError(f"--aoi {path} cannot be read as a vector file: {str(error).splitlines()[0]}") from error
+        raise ConfigError(
+            f"{label} {path} cannot be read as a vector file: {str(error).splitlines()[0]}"
+        ) from error
     if frame.crs is None:
-        raise ConfigError(f"--aoi {path} has no CRS; expected one, so that it can be laid over the scene")
+        raise ConfigError(f"{label} {path} has no CRS; expected one, so that it can be laid over the scene")
     polygons = frame.geometry[get_type_id(frame.geometry.to_numpy()) >= 3]
     if polygons.empty or polygons.is_empty.all():
-        raise ConfigError(f"--aoi {path} has no polygons; expected at least one")
+        raise ConfigError(f"{label} {path} has no polygons; expected at least one")
     return union_all(make_valid(force_2d(polygons.to_crs(crs).to_numpy())))

@@ -101,7 +101,7 @@ def _facts(
         dtype=plan.dtype,
         nodata=scene.nodata,
         fingerprint=plan.fingerprint,
-        datetime=_scene_time(scene),
+        datetime=plan.scene_time or _scene_time(scene),
         model=plan.package.spec,
         model_digest=plan.package.digest,
         outputs=tuple(_outputs(context)),

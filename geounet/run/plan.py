@@ -80,6 +80,8 @@ class Plan:
     output: Path
     costs: Costs
     warnings: tuple[str, ...]
+    scene_time: str | None = None
+    """RFC 3339; when the scene was taken, where somebody knows better than its file."""
 
     @property
     def raster_key(self) -> str:

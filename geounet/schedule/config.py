@@ -14,21 +14,27 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from geounet.config import build_options, options_from, parse_size
 from geounet.errors import ConfigError
+from geounet.io.access import is_remote
 from geounet.run.options import InferOptions
 from geounet.schedule.durations import parse_duration
 from geounet.schedule.layout import check_template
+from geounet.schedule.stac_query import check_bbox, parse_interval
 from geounet.sections import Section, read_sections
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Command = Annotated[tuple[str, ...], BeforeValidator(lambda c: tuple(shlex.split(c)) if isinstance(c, str) else c)]
 
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda n: (n,) if isinstance(n, str) else n)]
+
+OF_STAC = ("collections", "bbox", "area", "datetime", "cloud_cover", "assets", "limit")
+"""Keys of a source that only a STAC catalogue has."""
 _OURS = {"output": "destination", "fresh": None, "overwrite": None, "stack": "source"}
 """Options of ``geounet infer`` that the schedule decides, and its own key for them."""
 
 
 class SourceConfig(Section):
-    """Where new scenes appear; one of ``folder`` and ``list``."""
+    """Where new scenes appear; one of ``folder``, ``list`` and ``stac``."""
 
     folder: Path | None = None
     glob: str = "*.tif"
@@ -37,12 +43,39 @@ class SourceConfig(Section):
     """A file that changed less than this ago may still be on its way, and waits for the next look."""
     list: Path | None = None
     """A text file with the path (or address) of a scene per line; ``#`` begins a remark."""
+    stac: str | None = None
+    """Address of a STAC API, or address or path of a static STAC catalogue; an item is a scene."""
+    collections: Names = ()
+    """Only these collections."""
+    bbox: tuple[float, float, float, float] | None = None
+    """West, south, east, north in degrees: only items that touch it."""
+    area: Path | None = None
+    """A vector file: only items that touch its polygons; instead of ``bbox``."""
+    datetime: Annotated[str, BeforeValidator(str)] = ".."
+    """Only items of this time: ``2026-01-01/..``, ``2026-01-01/2026-03-31``; both days are included."""
+    cloud_cover: float | None = Field(default=None, ge=0, le=100)
+    """At most so many percent; items that do not say are left out."""
+    assets: Names = ()
+    """The assets whose bands make the scene, in this order."""
+    limit: int | None = Field(default=None, ge=1)
+    """Look at no more than the newest so many items."""
 
     @model_validator(mode="after")
     def _check(self) -> SourceConfig:
-        given = [name for name in ("folder", "list") if getattr(self, name) is not None]
+        given = [name for name in ("folder", "list", "stac") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"{' and '.join(given) or 'nothing'} given; expected one of folder and list")
+            raise ValueError(f"{' and '.join(given) or 'nothing'} given; expected one of folder, list and stac")
+        if self.stac is None:
+            strange = [name for name in OF_STAC if name in self.model_fields_set]
+            if strange:
+                raise ValueError(f"{strange[0]} is for a STAC catalogue; expected stac with it, or leave it out")
+        elif not self.assets:
+            raise ValueError("stac without assets; expected names of assets, such as assets: [B04, B03, B02]")
+        if self.bbox is not None and self.area is not None:
+            raise ValueError("bbox and area given; expected one of them")
+        if self.bbox is not None:
+            check_bbox(self.bbox)
+        parse_interval(self.datetime)
         return self
 
 
@@ -173,7 +206,16 @@ def _from_folder(config: ScheduleConfig, folder: Path) -> ScheduleConfig:
     source, signals = config.source, config.signals
     return config.model_copy(
         update={
-            "source": source.model_copy(update={"folder": at(source.folder), "list": at(source.list)}),
+            "source": source.model_copy(
+                update={
+                    "folder": at(source.folder),
+                    "list": at(source.list),
+                    "area": at(source.area),
+                    "stac": source.stac
+                    if source.stac is None or is_remote(source.stac)
+                    else str(at(Path(source.stac))),
+                }
+            ),
             "signals": signals.model_copy(update={"metrics": at(signals.metrics)}),
             "destination": str(folder / Path(config.destination).expanduser()),
             "ledger": str(at(Path(config.ledger)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from geounet.errors import SceneError
@@ -14,15 +15,19 @@ Memory = tuple[Callable[[str, str], str | None], Callable[[str, str, str], None]
 """What is known about a file under a stamp, and how to remember it: `Ledger.digest_of` and `remember_digest`."""
 
 
-def content_digest(paths: Sequence[str], memory: Memory) -> str:
+def content_digest(paths: Sequence[str], memory: Memory, *, told: Sequence[str | None] = ()) -> str:
     """sha256 over the files and what lies beside them; each is read once and then remembered by size and times.
 
     A renamed or copied file has the digest that it had. Addresses count as they are written.
+    What ``told`` says of a path's content counts instead of either.
 
     Raises SceneError where a file cannot be read.
     """
     total = hashlib.sha256()
-    for path in paths:
+    for path, instead in zip_longest(paths, told):
+        if instead is not None:
+            total.update(hashlib.sha256(instead.encode()).hexdigest().encode())
+            continue
         if "://" in path:
             total.update(path.encode())
             continue

@@ -98,9 +98,9 @@ def find(
 ) -> Iterator[Found]:
     """Every scene that the source shows and that can be read."""
     known = (ledger.digest_of, ledger.remember_digest) if ledger else (lambda *_: None, lambda *_: None)
-    for candidate in candidates(config.source):
+    for candidate in candidates(config.source, allow_remote=config.options.allow_remote, warn=warn):
         try:
-            content = content_digest(candidate.paths, known)
+            content = content_digest(candidate.paths, known, told=candidate.contents)
         except GeounetError as error:
             warn(str(error))
             continue
@@ -182,8 +182,13 @@ class _Look:
         if published_key(final) == entry.key:
             return final, None
         work = work_folder(final, entry.key)
-        plan = replace(plan_scene(entry.paths, self._options), output=work)
-        run = infer_plan(plan, self._options, progress=self._progress())
+        options = replace(self._options, stack=len(entry.paths) > 1)
+        plan = replace(plan_scene(entry.paths, options), output=work, scene_name=entry.name)
+        if (
+            self._config.source.stac is not None
+        ):  # an item knows it; of a file, its own tags know more than the ledger
+            plan = replace(plan, scene_time=entry.time.replace("+00:00", "Z"))
+        run = infer_plan(plan, options, progress=self._progress())
         publish(work, final, entry.key, keep_parts=self._config.keep.parts)
         return final, run
 

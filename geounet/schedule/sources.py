@@ -1,42 +1,33 @@
-"""Where scenes come from: a folder that fills, or a list."""
+"""Where scenes come from: a folder that fills, a list, a STAC catalogue."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from geounet.errors import ConfigError
 from geounet.io.access import is_remote, safe_stem
+from geounet.schedule.candidate import Candidate
 from geounet.schedule.config import SourceConfig
+from geounet.schedule.stac import stac_candidates
 
 _HIDDEN = (".", "~")
 _PARTIAL = (".part", ".partial", ".tmp", ".crdownload", ".filepart")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A scene that a source shows; whether it is new, the ledger knows."""
+def candidates(config: SourceConfig, *, allow_remote: bool, warn: Callable[[str], None]) -> Iterator[Candidate]:
+    """The scenes that are there now, in order of name (of a STAC catalogue: in its own).
 
-    name: str
-    source: str
-    """Names the place: what comes from there later replaces what is there now."""
-    paths: tuple[str, ...]
-    time: datetime
-    """When it was taken, else when its file was made."""
-
-
-def candidates(config: SourceConfig) -> Iterator[Candidate]:
-    """The scenes that are there now, in order of name.
-
-    Raises ConfigError where the place itself cannot be looked at.
+    Raises ConfigError where the place itself cannot be looked at; a scene that cannot be read is told by ``warn``.
     """
     if config.folder is not None:
         yield from _of_folder(config.folder, config)
     elif config.list is not None:
         yield from _of_list(config.list)
+    else:
+        yield from stac_candidates(config, allow_remote=allow_remote, warn=warn)
 
 
 def _of_folder(folder: Path, config: SourceConfig) -> Iterator[Candidate]:

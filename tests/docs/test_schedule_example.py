@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import markdown_blocks
+import pytest
 import yaml
 
-from geounet.schedule.config import ScheduleConfig, load_schedule
+from geounet.schedule.config import OF_STAC, ScheduleConfig, load_schedule
 
 PATH = markdown_blocks.ROOT / "configs" / "schedule.yaml"
 
@@ -22,15 +23,33 @@ def test_it_is_valid_and_says_the_defaults() -> None:
     assert config.source.settle == 30
 
 
-def test_every_key_stands_in_it(tmp_path: Path) -> None:
-    text = PATH.read_text(encoding="utf-8")
-    whole = re.sub(r"^( *)# ([a-z_]+: )", r"\1\2", text, flags=re.MULTILINE).replace("list: ", "# list: ")
-    values = yaml.safe_load(whole)
+def uncommented() -> str:
+    """The file with every key in force; it names three sources then."""
+    return re.sub(r"^( *)# ([a-z_]+: )", r"\1\2", PATH.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_every_key_stands_in_it() -> None:
+    values = yaml.safe_load(uncommented())
     for name, section in values.items():
         assert name in ScheduleConfig.model_fields
         kind = ScheduleConfig.model_fields[name].annotation
         if isinstance(section, dict) and hasattr(kind, "model_fields"):
-            assert set(section) == set(kind.model_fields) - {"list"}
+            assert set(section) == set(kind.model_fields)
     assert set(values) == set(ScheduleConfig.model_fields)
-    (tmp_path / "schedule.yaml").write_text(whole, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ("list", "stac", *OF_STAC),
+        ("folder", "stac", *OF_STAC),
+        ("folder", "list", "area"),
+        ("folder", "list", "bbox"),
+    ],
+)
+def test_every_source_can_be_used(tmp_path: Path, others: tuple[str, ...]) -> None:
+    values = yaml.safe_load(uncommented())
+    for name in others:
+        del values["source"][name]
+    (tmp_path / "schedule.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     assert load_schedule(tmp_path / "schedule.yaml").signals.metrics is not None
