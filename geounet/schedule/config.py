@@ -101,6 +101,15 @@ class KeepConfig(Section):
     """Room that stays free on the destination's disk: no scene is begun with less."""
 
 
+class PublishConfig(Section):
+    """Where results go besides their folder."""
+
+    postgis: str | None = Field(default=None, pattern=r"^postgres(ql)?://")
+    """A database with PostGIS: ``postgresql://user@host/database``."""
+    table: str = Field(default="geounet", pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$")
+    """Its table, which gets the vectors of all scenes; ``schema.table`` too."""
+
+
 class SignalConfig(Section):
     """Whom to tell."""
 
@@ -125,6 +134,7 @@ class ScheduleConfig(Section):
     """A SQLite file; by default ``ledger.sqlite`` in the destination's fixed part."""
     catalog: bool = True
     """Keep a static STAC catalogue over all results, and an index page."""
+    publish: PublishConfig = PublishConfig()
     retry: RetryConfig = RetryConfig()
     keep: KeepConfig = KeepConfig()
     signals: SignalConfig = SignalConfig()

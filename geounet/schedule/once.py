@@ -24,6 +24,7 @@ from geounet.schedule.database import connect
 from geounet.schedule.heartbeat import Heartbeat
 from geounet.schedule.layout import fill
 from geounet.schedule.ledger import Entry, Found, Ledger
+from geounet.schedule.postgis import PostgisTable
 from geounet.schedule.publish import free_bytes, publish, published_key, withdraw, work_folder
 from geounet.schedule.shelf import write_shelf
 from geounet.schedule.signals import call_hook, post_webhook, write_metrics
@@ -125,6 +126,8 @@ class _Look:
         self._options = config.options
         self._package = _package(self._options)
         self._recipe = config.recipe(self._package.digest)
+        to = config.publish
+        self._table = PostgisTable(to.postgis, to.table) if to.postgis is not None else None
         self._shelf_told = float("-inf")
 
     def work(self, limit: int | None) -> Outcome:
@@ -162,6 +165,10 @@ class _Look:
         try:
             with heart:
                 final, run = self._make(entry)
+                if (
+                    self._table is not None
+                ):  # before the ledger knows: where it fails, the next try comes here again
+                    self._table.replace(entry, final)
         except (KeyboardInterrupt, Interrupted) as stop:
             if heart.lost:
                 self._warn(f"{entry.name}: another run has taken it over; it goes on there")

@@ -53,3 +53,13 @@ def test_every_source_can_be_used(tmp_path: Path, others: tuple[str, ...]) -> No
         del values["source"][name]
     (tmp_path / "schedule.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     assert load_schedule(tmp_path / "schedule.yaml").signals.metrics is not None
+
+
+def test_the_stac_source_of_the_operations_page_is_valid(tmp_path: Path) -> None:
+    page = (markdown_blocks.ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    block = re.search(r"```text\n(source:\n  stac: .*?)```", page, re.DOTALL)
+    assert block
+    (tmp_path / "schedule.yaml").write_text(block[1], encoding="utf-8")
+    config = load_schedule(tmp_path / "schedule.yaml")
+    assert config.options.allow_remote
+    assert config.source.area == tmp_path / "county.geojson"

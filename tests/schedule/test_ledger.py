@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
 import subprocess
 import sys
 import time
@@ -30,59 +27,6 @@ def found(number: int, recipe: str = "r") -> Found:
         content=f"c{number}",
         recipe=recipe,
     )
-
-
-def server_binaries() -> Path | None:
-    """The folder of a PostgreSQL server's programs."""
-    on_path = shutil.which("initdb")
-    places = [Path(on_path).parent] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((place for place in places if (place / "initdb").exists()), None)
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of our own, on a socket in a folder, without a password."""
-    binaries = server_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server is installed")
-    pytest.importorskip("psycopg")
-    folder = tmp_path_factory.mktemp("pg")
-    user: dict[str, int] = {}
-    if os.getuid() == 0:  # the server refuses to run as root
-        account = pwd.getpwnam("nobody")
-        user = {"user": account.pw_uid, "group": account.pw_gid}
-        home = Path("/tmp") / f"geounet-pg-{os.getpid()}"
-        home.mkdir(mode=0o700)
-        os.chown(home, account.pw_uid, account.pw_gid)
-        folder = home
-    data = folder / "data"
-    subprocess.run(
-        [binaries / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync"],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-        **user,
-    )
-    server = subprocess.Popen(
-        [binaries / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        **user,
-    )
-    url = f"postgresql://tester@/postgres?host={folder}"
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            connect(url).close()
-            break
-        except ConfigError:
-            assert time.monotonic() < deadline, "the server did not come up"
-            time.sleep(0.1)
-    yield url
-    server.terminate()
-    server.wait(timeout=30)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

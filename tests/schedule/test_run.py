@@ -230,7 +230,10 @@ def test_hooks_and_metrics_tell(place: MakePlace) -> None:
     ("changes", "words"),
     [
         ({"sauce": {}}, ["unknown key 'sauce'", "'source'"]),
-        ({"source": {"folder": "in", "list": "x"}}, ["expected one of folder and list"]),
+        (
+            {"source": {"folder": "in", "list": "x"}},
+            ["folder and list given", "expected one of folder, list and stac"],
+        ),
         ({"destination": "out/{city}"}, ["{scene}", "{year}"]),
         ({"destination": "out/{year}"}, ["same folder"]),
         ({"destination": "out/../{scene}"}, ["no .. in it"]),
