@@ -10,7 +10,7 @@ import click
 
 from geounet.cli import show
 from geounet.cli.options import is_verbose, output_options
-from geounet.errors import ConfigError
+from geounet.errors import ConfigError, RequestError, WorkError
 from geounet.io import human
 
 
@@ -44,9 +44,12 @@ def run(config: str, *, watch: str | None, limit: int | None, dry_run: bool, as_
         return _show_candidates(schedule, as_json=as_json)
     tell = _Told(as_json=as_json, quiet=quiet)
     code = _look(schedule, tell, limit=limit)
-    while pause is not None:
+    while pause is not None:  # what worked once is given another look: a server or a folder may be back by then
         time.sleep(pause)
-        code = _look(schedule, tell, limit=limit)
+        try:
+            code = _look(schedule, tell, limit=limit)
+        except (RequestError, WorkError) as error:
+            tell("warning", message=str(error))
     return code
 
 

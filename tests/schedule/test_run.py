@@ -199,6 +199,23 @@ def test_watching_ends_with_a_signal(place: MakePlace) -> None:
     assert "Traceback" not in err
 
 
+def test_watching_outlives_a_folder_that_is_away_for_a_while(place: MakePlace) -> None:
+    there = place()
+    process = there.start("--watch", "1s", "--json")
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["event"] == "found"
+    there.scenes.rename(there.folder / "away")
+    while json.loads(process.stdout.readline())["event"] != "warning":
+        pass
+    (there.folder / "away").rename(there.scenes)
+    there.add("late", seed=1)
+    while json.loads(process.stdout.readline())["event"] != "published":
+        pass
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
 def test_a_file_that_still_grows_waits(place: MakePlace) -> None:
     there = place(source={"folder": "in", "settle": "1h"})
     there.add("a", seed=1)
