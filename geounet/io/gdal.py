@@ -35,10 +35,10 @@ LOCAL_OPTIONS: dict[str, str] = {
 
 _warnings_lock = threading.Lock()
 _cache_lock = threading.Lock()
+"""Around what follows, and around changes of the cache that depend on it."""
 _calls = 0
 _cache_before = 0
 _wishes: list[int] = []
-_wishes_lock = threading.Lock()
 
 
 def limit_cache() -> None:
@@ -72,13 +72,13 @@ def cache_given_back() -> Iterator[None]:
 @contextmanager
 def smaller_cache(size: int) -> Iterator[None]:
     """A block cache of ``size`` bytes for one who reads every block once; of several, the largest wish counts."""
-    with _wishes_lock:
+    with _cache_lock:
         _wishes.append(size)
         _grant_cache()
     try:
         yield
     finally:
-        with _wishes_lock:
+        with _cache_lock:
             _wishes.remove(size)
             _grant_cache()
 

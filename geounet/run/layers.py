@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 
 _PREPARED = threading.Lock()
-"""Around a prepared geometry, which GEOS completes while it is used."""
-
+"""Around a prepared geometry, which GEOS completes while it is used: two threads at once crash."""
 
 Chunk = tuple[Features, Features | None]
 """Features, and those of them that are squared besides."""
@@ -86,8 +85,7 @@ class FeatureMaker:
         outlines = self._drawn(polygons, vertices)
         if self.area is None:
             return (polygons, *self.ground.survey(outlines))
-        with _PREPARED:
-            kept, shapes = _cut(polygons, outlines.at(self.ground.coordinates(outlines.xy)), self.area)
+        kept, shapes = _cut(polygons, outlines.at(self.ground.coordinates(outlines.xy)), self.area)
         lonlat = self.ground.lonlat(shapes.xy)
         return (kept, shapes, lonlat, *self.ground.measures(shapes, lonlat))
 
@@ -118,10 +116,14 @@ def _cut(polygons: Polygons, shapes: Shapes, area: shapely.Geometry) -> tuple[Po
 
 
 def cut_shapes(geometries: NDArray[np.object_], area: shapely.Geometry) -> Shapes:
-    """What of areas ``(n,)`` lies inside of ``area``, which is prepared; a shape may have no part then."""
-    inside = shapely.covers(area, geometries)
-    crossing = ~inside & shapely.intersects(area, geometries)
-    geometries[crossing] = shapely.intersection(geometries[crossing], area)
+    """What of areas ``(n,)`` lies inside of ``area``, which is prepared; a shape may have no part then.
+
+    On any thread, one at a time.
+    """
+    with _PREPARED:
+        inside = shapely.covers(area, geometries)
+        crossing = ~inside & shapely.intersects(area, geometries)
+        geometries[crossing] = shapely.intersection(geometries[crossing], area)
     geometries[~inside & ~crossing] = shapely.Polygon()
     return from_shapely(geometries)
 

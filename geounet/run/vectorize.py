@@ -46,6 +46,10 @@ if TYPE_CHECKING:  # what not every call needs is not loaded by every one
     from geounet.vector.simplify import Outline, Vertices
 
 
+NO_CRS = "the raster has no CRS: coordinates are pixels (column, row), and areas are in square pixels"
+"""The warning that says so."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class VectorResult:
     """What `vectorize` made."""
@@ -219,7 +223,7 @@ def vectorize(
         area_by_class=dict(sorted(totals.area.items())),
         class_names=names,
         area_unit=area_unit(ground.geobox),
-        warnings=(*_ground_warnings(ground), *_format_warnings(beside or writers), *_lost_lines(done)),
+        warnings=(*_ground_warnings(ground), *_format_warnings(writers, beside), *_lost_lines(done)),
         cleaned=raster_path,
         regularized_paths=tuple(to.squares.values()),
         regularized_count=totals.regularized,
@@ -379,12 +383,16 @@ def _area_of_interest(path: str | Path | None, geobox: GeoBox) -> Geometry | Non
 
 def _ground_warnings(ground: Ground) -> list[str]:
     if ground.geodetic is None:
-        return ["the raster has no CRS: coordinates are pixels (column, row), and areas are in square pixels"]
+        return [NO_CRS]
     if not ground.is_earth:
         return [f"{ground.geodetic.name} is not on the Earth: GeoJSON has longitudes and latitudes of that body"]
     return []
 
 
-def _format_warnings(writers: Mapping[str, object]) -> list[str]:
-    """What the formats could not hold."""
-    return [line for writer in writers.values() for line in getattr(writer, "warnings", [])]
+def _format_warnings(writers: Mapping[str, object], beside: Mapping[str, object]) -> list[str]:
+    """What the formats could not hold; those ``beside`` hold some of the same features, with a field more.
+
+    So the Shapefile with more fields speaks for both, and of features left out the layer that has them all.
+    """
+    telling = {name: beside.get(name, writer) if name == "shp" else writer for name, writer in writers.items()}
+    return [line for writer in telling.values() for line in getattr(writer, "warnings", [])]

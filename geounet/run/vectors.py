@@ -20,7 +20,7 @@ from geounet.run.outputs import GEOPACKAGE, VECTORS, cleaned_file, label_file, v
 from geounet.run.squared_classes import squared_by_head, squared_layer
 from geounet.run.stitch import confidence_source
 from geounet.run.sweeping import OnRows
-from geounet.run.vectorize import VectorResult, vectorize
+from geounet.run.vectorize import NO_CRS, VectorResult, vectorize
 
 
 def vectorize_labels(context: RunContext) -> None:
@@ -35,7 +35,8 @@ def vectorize_labels(context: RunContext) -> None:
     found: list[str] = []
     heads = plan.package.spec.heads
     squared = squared_by_head(options.regularize, heads) if options.regularize else {}
-    context.progress.start("vectors", total=len(heads) * plan.native_geobox.height, unit="rows")
+    passes = 2 if options.min_area > 0 or options.min_hole > 0 else 1
+    context.progress.start("vectors", total=passes * len(heads) * plan.native_geobox.height, unit="rows")
     for head, result in zip(heads, _results(context), strict=True):
         features[head.name] = result.feature_count
         areas[head.name] = {
@@ -46,7 +47,8 @@ def vectorize_labels(context: RunContext) -> None:
             lengths[f"{head.name}_lines"] = result.length
         if head.name in squared:
             features[squared_layer(head.name)] = result.regularized_count
-        found += [w for w in result.warnings if w not in found]
+        known = (*found, NO_CRS)  # of that a scene has told when it was opened
+        found += [w for w in result.warnings if w not in known]
     for warning in found:
         context.progress.warn(warning)
     facts: dict[str, Any] = {"features": features, "area_by_class": areas, "length": lengths, "warnings": found}

@@ -1,7 +1,8 @@
 """Compiled kernels, made ready while the network works.
 
-numba compiles a kernel when it is first called and keeps the result on disk. On a new machine that is some ten
-seconds, later half a second to load; neither need be waited for after the last tile.
+numba compiles a kernel when it is first called and keeps the result on disk. On a new machine that is up to a
+minute of a core (61 s with every option, on a busy machine of two), later half a second to load; neither need
+be waited for after the last tile.
 """
 
 from __future__ import annotations

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from unittest import mock
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -16,6 +20,7 @@ from hypothesis.extra.numpy import arrays
 from geounet.errors import ConfigError
 from geounet.io import spool
 from geounet.run.vectorize import vectorize
+from tests.run.test_regularize import village
 
 FORMATS = ("geojson", "geojsons", "fgb")
 rasters = arrays(
@@ -47,6 +52,46 @@ def test_files_do_not_know_the_threads(pixels: np.ndarray, threads: int, chunk: 
         one = written(folder / "l.tif", folder, chunk=100_000, threads=1, simplify=simplify)
         many = written(folder / "l.tif", folder, chunk=chunk, threads=threads, simplify=simplify)
     assert one == many
+
+
+def test_nothing_does_when_all_is_asked_for(tmp_path: Path) -> None:
+    """Squares, smoothing, centre-lines, and an area that cuts them all."""
+    area = shapely.Point(500060, 5499950).buffer(45) - shapely.box(500050, 5499900, 500055, 5499960)
+    geopandas.GeoDataFrame(geometry=[area], crs="EPSG:32633").to_file(tmp_path / "aoi.gpkg")
+    labels, found = village(tmp_path / "l.tif"), []
+    everything = {"regularize": "house,2", "lines": 1, "smooth": True, "simplify": 1.0, "min_area": 3.0}
+    for threads, chunk in ((1, 100_000), (4, 1), (4, 100)):
+        written(labels, tmp_path, chunk=chunk, threads=threads, aoi=tmp_path / "aoi.gpkg", **everything)
+        files = sorted(path for path in tmp_path.glob("a*.*") if path.suffix not in (".gpkg", ".tif"))
+        found.append({path.name: path.read_bytes() for path in files})
+    assert len(found[0]) == 4 * len(FORMATS) + 4
+    assert found[0] == found[1] == found[2]
+
+
+CUT_BY_MANY = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np, shapely
+from geounet.run.layers import cut_shapes
+turn = np.linspace(0, 2 * np.pi, 20000, endpoint=False)
+ring = (50 + np.sin(400 * turn))[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+xy = np.random.default_rng(0).uniform(-60, 60, (400, 2))
+boxes = shapely.box(*xy.T, *(xy + 1).T)
+for _ in range(5):
+    area, start = shapely.Polygon(ring), threading.Barrier(8)
+    shapely.prepare(area)
+    def parts(_):
+        start.wait()
+        return cut_shapes(boxes.copy(), area).part_counts.tolist()
+    with ThreadPoolExecutor(8) as pool:
+        first, *others = pool.map(parts, range(8))
+    assert all(other == first for other in others)
+"""
+
+
+def test_threads_share_an_area_of_interest() -> None:
+    """GEOS completes a prepared geometry while it is used; two threads that do so at once crash the process."""
+    assert subprocess.run([sys.executable, "-c", CUT_BY_MANY], check=False).returncode == 0
 
 
 def test_no_thread_is_too_few(tmp_path: Path) -> None:

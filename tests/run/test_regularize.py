@@ -63,6 +63,19 @@ def test_a_layer_of_its_own_in_every_format(tmp_path: Path) -> None:
     assert any("regularized is regularize" in w for w in result.warnings)
 
 
+def test_what_the_coverage_loses_is_told_beside_squares_that_lose_nothing(tmp_path: Path) -> None:
+    """The corners of a globe seen from afar show none of it; a house in the middle is somewhere."""
+    labels = np.full((40, 40), 2, np.uint8)
+    labels[15:25, 15:25], labels[5:35, 5:35][labels[5:35, 5:35] == 2] = 1, 0
+    labels[:3, :3] = labels[-3:, -3:] = 3
+    crs = "+proj=ortho +lat_0=20 +lon_0=10 +datum=WGS84"
+    path = raster(tmp_path / "a.tif", labels, crs=crs, transform=Affine(3.4e5, 0, -6.8e6, 0, -3.4e5, 6.8e6))
+    result = vectorize(path, output=tmp_path / "a.geojson", regularize=1)
+    assert result.squared_count == 1
+    assert [w for w in result.warnings if w.startswith("4 polygons reach beyond")]
+    assert result.warnings == vectorize(path, output=tmp_path / "b.geojson").warnings
+
+
 def test_geojson_winds_as_rfc_7946_says(tmp_path: Path) -> None:
     vectorize(village(tmp_path / "a.tif"), regularize="2")
     text = json.loads((tmp_path / "a_regularized.geojson").read_text())
