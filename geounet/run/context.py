@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
 
 from geounet import heap
 from geounet.run.journal import Journal, Record
@@ -31,6 +32,8 @@ class RunContext:
     """Pixels of the blocks that this run computed."""
     resumed: int = 0
     """Blocks that an earlier run had finished."""
+    preparing: Thread | None = None
+    """What makes the later stages ready beside the network."""
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

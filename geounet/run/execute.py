@@ -50,7 +50,8 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
         context.progress.advance(receipt.skipped)
 
     with connect(workers=options.workers, scheduler=options.scheduler) as client:
-        Thread(target=meanwhile, name="meanwhile", daemon=True).start()
+        context.preparing = Thread(target=meanwhile, name="meanwhile", daemon=True)
+        context.preparing.start()
         failures = run_blocks(client, work, missing, on_receipt=on_receipt, on_tiles=context.progress.advance)
     context.progress.finish()
     if failures:
