@@ -36,7 +36,8 @@ def vectorize_labels(context: RunContext) -> None:
     heads = plan.package.spec.heads
     squared = squared_by_head(options.regularize, heads) if options.regularize else {}
     passes = 2 if options.min_area > 0 or options.min_hole > 0 else 1
-    context.progress.start("vectors", total=passes * len(heads) * plan.native_geobox.height, unit="rows")
+    total = passes * len(heads) * plan.native_geobox.height
+    context.progress.start("vectors", total=total, unit="rows", note=_why_slow(context))
     for head, result in zip(heads, _results(context), strict=True):
         features[head.name] = result.feature_count
         areas[head.name] = {
@@ -54,6 +55,11 @@ def vectorize_labels(context: RunContext) -> None:
     facts: dict[str, Any] = {"features": features, "area_by_class": areas, "length": lengths, "warnings": found}
     record.finish(VECTORS, key, plan.output, vector_files(plan, options), facts)
     context.progress.finish()
+
+
+def _why_slow(context: RunContext) -> str:
+    still = context.preparing is not None and context.preparing.is_alive()
+    return "compiling what draws polygons, once on a new machine: up to a minute" if still else ""
 
 
 def _results(context: RunContext) -> list[VectorResult]:
