@@ -369,7 +369,12 @@ def test_models_export(geounet, world, tmp_path):
     assert geounet("models", "list").code == 0
     assert geounet("models", "export", world.model, "-o", tmp_path / "copy").code == 0
     shown = [geounet("models", "show", m).out.splitlines()[1:-1] for m in (world.model, tmp_path / "copy")]
-    assert shown[0] == shown[1]
+    fields = [[line for line in lines if line.split()[0] == "context"] for lines in shown]
+    assert "measured now" in fields[0][0]  # the copy has it in its card
+    assert "measured now" not in fields[1][0]
+    assert [line for line in shown[0] if line not in fields[0]] == [
+        line for line in shown[1] if line not in fields[1]
+    ]
     geounet("models", "export", world.model, "-o", tmp_path / "copy").refused("copy exists")
     assert geounet("models", "export", world.model, "-o", tmp_path / "copy", "--overwrite").code == 0
 

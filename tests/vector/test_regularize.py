@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.features import rasterize
@@ -62,6 +62,7 @@ def angles(shape: shapely.Geometry) -> NDArray[np.float64]:
 
 
 @settings(max_examples=80, deadline=None)
+@example(turn=0.0, shape=shapely.box(50, 45, 66, 77), shift=(1.5, 1.5))
 @given(
     turn=st.floats(0, 180),
     shape=st.sampled_from([shapely.box(32, 40, 88, 78), shapely.box(50, 45, 66, 77), LSHAPE, USHAPE, COURT]),
@@ -75,7 +76,8 @@ def test_what_was_square_comes_back_within_a_pixel(
     assert angles(found).max() < 1e-6
     assert shapely.get_num_coordinates(found) == shapely.get_num_coordinates(truth)
     assert shapely.hausdorff_distance(found, truth) < 1.5  # of corners; of walls:
-    assert intersection_over_union(np.array([found]), np.array([truth]))[0] > 0.93
+    half_a_pixel = 0.5 * truth.length / truth.area  # where walls run through the middles of pixels
+    assert intersection_over_union(np.array([found]), np.array([truth]))[0] > 1 - 1.1 * half_a_pixel
     pixels = own.to_shapely()[0]
     assert found.symmetric_difference(truth).area <= pixels.symmetric_difference(truth).area + 0.1 * truth.length
 
