@@ -41,16 +41,27 @@ def read_sections(
 
     Raises ConfigError with the first thing that is wrong, in one line.
     """
+    return checked(prepare(plain_values(file)), kind, where=str(file))
+
+
+def plain_values(file: Path, *, option: str = "") -> dict[str, Any]:
+    """What stands in a file, by key. Raises ConfigError; ``option`` is what names the file."""
+    where = f"{option} {file}".strip()
     try:
         raw = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{where} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{file} holds {type(raw).__name__}; expected lines of 'key: value'")
+        raise ConfigError(f"{where} holds {type(raw).__name__}; expected lines of 'key: value'")
+    return raw
+
+
+def checked(raw: Mapping[str, Any], kind: type[AnySection], *, where: str) -> AnySection:
+    """The values as a ``kind``. Raises ConfigError with the first that is wrong."""
     try:
-        return kind.model_validate(prepare(raw))
+        return kind.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top level"
+        place = ".".join(str(part) for part in first["loc"]) or "top level"
         what = " ".join(str(first["msg"]).removeprefix("Value error, ").split())
-        raise ConfigError(f"{file}: {where}: {what}") from error
+        raise ConfigError(f"{where}: {place}: {what}") from error

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from geounet.errors import ConfigError
 from geounet.model.spec import ModelSpec
+from geounet.sections import checked, plain_values
 
 if TYPE_CHECKING:
     from geounet.train.config import SceneConfig
@@ -89,12 +88,7 @@ def _is_plain(scene: SceneConfig) -> bool:
 
 
 def _read(path: Path) -> _Listed:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"--data {path} cannot be read as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"--data {path} holds {type(raw).__name__}; expected scenes, or a training file")
+    raw = plain_values(path, option="--data")
     return _of_training(path) if "data" in raw else _of_list(path, raw)
 
 
@@ -112,17 +106,10 @@ def _of_training(path: Path) -> _Listed:
 
 
 def _of_list(path: Path, raw: dict[str, Any]) -> _Listed:
-    from pydantic import ValidationError
-
     from geounet.judge.files import DataFile
     from geounet.train.labels import Legend
 
-    try:
-        given = DataFile.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top level"
-        raise ConfigError(f"--data {path}: {where}: {str(first['msg']).removeprefix('Value error, ')}") from error
+    given = checked(raw, DataFile, where=f"--data {path}")
     legend = Legend(
         names=tuple(c.name for c in given.classes),
         colors=tuple(c.label_color for c in given.classes),

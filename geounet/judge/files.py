@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from geounet.train.config import Color, SceneConfig, Section
+from geounet.sections import Section
+from geounet.train.config import Color, SceneConfig
 
 
 class NamedClass(Section):

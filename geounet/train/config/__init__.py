@@ -1,6 +1,7 @@
 """The training file: YAML → checked, frozen values. Unknown keys are refused with the nearest one that exists."""
 
 from geounet.train.config.augment import AugmentConfig
+from geounet.train.config.color import Color
 from geounet.train.config.data import (
     UNKNOWN,
     BandConfig,
@@ -22,7 +23,6 @@ from geounet.train.config.learning import (
     OptimiserConfig,
     ScheduleConfig,
 )
-from geounet.train.config.section import Color, Section
 
 __all__ = [
     "RESERVED",
@@ -44,7 +44,6 @@ __all__ = [
     "SampleConfig",
     "SceneConfig",
     "ScheduleConfig",
-    "Section",
     "TrainConfig",
     "load_config",
     "resolved",

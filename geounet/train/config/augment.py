@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from geounet.train.config.section import Section
+from geounet.sections import Section
 
 
 class AugmentConfig(Section):

@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from geounet.train.config.section import Color, Section
+from geounet.sections import Section
+from geounet.train.config.color import Color
 
 UNKNOWN = "unknown"
 """Says of a label that it means nothing; no class has this name."""

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from geounet.errors import ConfigError
+from geounet.sections import Section, read_sections
 from geounet.train.config.augment import AugmentConfig
 from geounet.train.config.data import BandConfig, ClassConfig, DataConfig
 from geounet.train.config.learning import HeadConfig, NetworkConfig, OptimiserConfig, ScheduleConfig
-from geounet.train.config.section import Section
 
 RESERVED = ("cache", "tensorboard")
 """Names that the package's folder may not have: training keeps its decoded scenes and its events there."""
@@ -107,20 +106,7 @@ def _check_head(head: HeadConfig, names: Sequence[str]) -> None:
 
 def load_config(path: str | os.PathLike[str]) -> TrainConfig:
     """Read and check a training file. Raises ConfigError with the first thing that is wrong, in one line."""
-    file = Path(path)
-    try:
-        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{file} holds {type(raw).__name__}; expected the keys of a training file")
-    try:
-        return TrainConfig.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top level"
-        what = str(first["msg"]).removeprefix("Value error, ")
-        raise ConfigError(f"{file}: {where}: {what}") from error
+    return read_sections(Path(path), TrainConfig)
 
 
 def resolved(config: TrainConfig) -> str:

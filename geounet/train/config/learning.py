@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from geounet.train.config.section import Color, Section
+from geounet.sections import Section
+from geounet.train.config.color import Color
 
 
 class BorderConfig(Section):

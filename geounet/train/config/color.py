@@ -1,0 +1,6 @@
+"""Colours in files."""
+
+from __future__ import annotations
+
+Color = str
+"""``#rrggbb``."""
