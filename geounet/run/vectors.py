@@ -22,6 +22,9 @@ from geounet.run.stitch import confidence_source
 from geounet.run.sweeping import OnRows
 from geounet.run.vectorize import NO_CRS, VectorResult, vectorize
 
+_WIDE = 16_384
+"""Columns; heads of wider rasters come one after the other, as what a sweep holds grows with the width."""
+
 
 def vectorize_labels(context: RunContext) -> None:
     """Write the vector files of every head, from its finished COG."""
@@ -67,7 +70,8 @@ def _results(context: RunContext) -> list[VectorResult]:
     heads = context.plan.package.spec.heads
     budget = context.options.threads or usable_cores()
     # GDAL writes into one file at a time, and its date is the process's (`geounet.io.ogr`)
-    side_by_side = 1 if {"gpkg", "shp"} & set(context.options.formats) else min(len(heads), budget)
+    in_turn = {"gpkg", "shp"} & set(context.options.formats) or context.plan.native_geobox.width > _WIDE
+    side_by_side = 1 if in_turn else min(len(heads), budget)
     rows = _Rows(context)
     with _geopackage(context) as container:
         calls = [
