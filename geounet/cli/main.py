@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signals.leave_silently()
     _open_closed_streams()
     gc.set_threshold(_FEWER_COLLECTIONS)
+    if not sys.warnoptions:  # of libraries, for those who program with them; ours are told in lines
+        warnings.simplefilter("ignore")
     given = list(sys.argv[1:] if arguments is None else arguments)
     import_module("geounet.cli.commands")  # from here on, whatever is interrupted is caught by `run`
     signals.listen(lambda: _tell(KeyboardInterrupt(), given))
