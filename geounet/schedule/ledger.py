@@ -42,6 +42,10 @@ _TABLES = (
 )
 
 
+class TakenOver(WorkError):
+    """The claim on a scene has gone to another run, which goes on with it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """A scene that a source offers."""
@@ -59,16 +63,9 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A row of the ledger."""
+class Entry(Found):
+    """A row of the ledger: a scene that was found, and what became of it."""
 
-    key: str
-    name: str
-    source: str
-    paths: tuple[str, ...]
-    time: str
-    content: str
-    recipe: str
     state: State
     attempts: int
     """Tries that failed."""
@@ -77,10 +74,11 @@ class Entry:
     not_before: float
     owner: str | None
     lease: float | None
-    """Until when it is its owner's, seconds since 1970."""
+    """Until when it is its owner's."""
     error: str | None
     output: str | None
     found: float
+    """When, in seconds since 1970, as all times of the ledger."""
     started: float | None
     finished: float | None
     facts: dict[str, Any] = field(default_factory=dict)
@@ -220,7 +218,7 @@ class Ledger:
         )
 
     def finish(self, key: str, *, output: str, facts: dict[str, Any]) -> None:
-        """It is published. Raises WorkError where it was no longer ours."""
+        """It is published. Raises TakenOver where it was no longer ours."""
         self._end(key, "state = 'done', error = NULL, output = ?, facts = ?", [output, json.dumps(facts)])
 
     def fail(self, key: str, *, error: str, attempts: int, wait: float) -> State:
@@ -245,7 +243,7 @@ class Ledger:
             [*values, key, self.owner],
         )
         if not rows:
-            raise WorkError(f"scene {key[:12]} was taken over by another run: this one gave no sign for too long")
+            raise TakenOver(f"scene {key[:12]} was taken over by another run: this one gave no sign for too long")
         return rows
 
     # what became of them

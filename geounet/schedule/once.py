@@ -21,9 +21,9 @@ from geounet.run.result import Run
 from geounet.schedule.config import ScheduleConfig
 from geounet.schedule.content import content_digest
 from geounet.schedule.database import connect
-from geounet.schedule.heartbeat import Heartbeat
+from geounet.schedule.heartbeat import Guarded, Heartbeat
 from geounet.schedule.layout import fill
-from geounet.schedule.ledger import Entry, Found, Ledger
+from geounet.schedule.ledger import Entry, Found, Ledger, TakenOver
 from geounet.schedule.postgis import PostgisTable
 from geounet.schedule.publish import free_bytes, publish, published_key, withdraw, work_folder
 from geounet.schedule.shelf import write_shelf
@@ -139,10 +139,7 @@ class _Look:
                 entry = self._ledger.claim(self._recipe, lease=self._config.retry.lease)
                 if entry is None:
                     break
-                if self._process(entry):
-                    outcome.published += 1
-                else:
-                    outcome.failed += 1
+                self._process(entry, outcome)
                 self._show(at_once=False)
         finally:
             self._show(at_once=True)
@@ -157,47 +154,47 @@ class _Look:
                 "no scene is begun before there is more room"
             )
 
-    def _process(self, entry: Entry) -> bool:
-        """Whether the scene was published; a failure is recorded."""
+    def _process(self, entry: Entry, outcome: Outcome) -> None:
+        """Publish a scene and count it; a failure is recorded, a scene that another run took over is left to it."""
         self._tell("begin", key=entry.key, scene=entry.name, source=entry.source, attempt=entry.attempts + 1)
         started = time.monotonic()
-        heart = Heartbeat(self._ledger, entry.key, lease=self._config.retry.lease)
         try:
-            with heart:
+            try:
                 final, run = self._make(entry)
-                if (
-                    self._table is not None
-                ):  # before the ledger knows: where it fails, the next try comes here again
-                    self._table.replace(entry, final)
-        except (KeyboardInterrupt, Interrupted) as stop:
-            if heart.lost:
-                self._warn(f"{entry.name}: another run has taken it over; it goes on there")
-                return False
-            self._ledger.give_back(entry.key)
-            raise Interrupted(
-                f"stopped; {entry.name} goes on where it stopped when the same command is given"
-            ) from stop
-        except Exception as error:  # noqa: BLE001  one scene's trouble must not stop the others
-            self._failed(entry, error)
-            return False
-        self._done(entry, final, run, seconds=time.monotonic() - started)
-        return True
+            except (KeyboardInterrupt, Interrupted) as stop:
+                self._ledger.give_back(entry.key)
+                raise Interrupted(
+                    f"stopped; {entry.name} goes on where it stopped when the same command is given"
+                ) from stop
+            except TakenOver:
+                raise
+            except Exception as error:  # noqa: BLE001  one scene's trouble must not stop the others
+                self._failed(entry, error)
+                outcome.failed += 1
+                return
+            self._done(entry, final, run, seconds=time.monotonic() - started)
+            outcome.published += 1
+        except TakenOver as error:
+            self._warn(f"{entry.name}: {error}")
 
     def _make(self, entry: Entry) -> tuple[Path, Run | None]:
         """Compute and publish; no run where an earlier one had published it and died before it said so."""
         final = self._destination(entry)
-        if published_key(final) == entry.key:
-            return final, None
+        with Heartbeat(self._ledger, entry.key, lease=self._config.retry.lease) as heart:
+            run = None if published_key(final) == entry.key else self._compute(entry, final, heart)
+            if self._table is not None:  # before the ledger knows: where it fails, the next try comes here again
+                self._table.replace(entry, final)
+        return final, run
+
+    def _compute(self, entry: Entry, final: Path, heart: Heartbeat) -> Run:
         work = work_folder(final, entry.key)
         options = replace(self._options, stack=len(entry.paths) > 1)
         plan = replace(plan_scene(entry.paths, options), output=work, scene_name=entry.name)
-        if (
-            self._config.source.stac is not None
-        ):  # an item knows it; of a file, its own tags know more than the ledger
+        if self._config.source.stac is not None:  # an item knows it; a file's own tags know more than the ledger
             plan = replace(plan, scene_time=entry.time.replace("+00:00", "Z"))
-        run = infer_plan(plan, options, progress=self._progress())
+        run = infer_plan(plan, options, progress=Guarded(heart, self._progress()))
         publish(work, final, entry.key, keep_parts=self._config.keep.parts)
-        return final, run
+        return run
 
     def _destination(self, entry: Entry) -> Path:
         """The folder of a scene; where another source's results have that name, one with the key behind it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
@@ -168,6 +169,26 @@ def test_runs_at_once_share_the_scenes(place: MakePlace) -> None:
     assert sorted(published) == [f"s{number}" for number in range(6)]
 
 
+def test_a_scene_that_is_taken_over_is_left_and_the_others_go_on(place: MakePlace) -> None:
+    there = place(
+        retry={"lease": "1s"}, infer={"model": "landuse-roads", "device": "cpu", "threads": 1, "block": 512}
+    )
+    there.add("first", seed=1, shape=(1500, 1500))
+    process = there.start("--json")
+    assert process.stdout is not None
+    while json.loads(process.stdout.readline())["event"] != "begin":
+        pass
+    with sqlite3.connect(there.out / "ledger.sqlite", timeout=30) as ledger:
+        lease = time.time() + 3600
+        ledger.execute("UPDATE geounet_scenes SET owner = 'far:1:0', lease = ?", [lease])
+    out, err = process.communicate(timeout=120)
+    said = [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 0, (out, err)
+    assert "taken" in events(said, "warning")[0]["message"]  # at a step of the work, or at its end
+    assert (said[-1]["published"], said[-1]["failed"]) == (0, 0)
+    assert there.states() == {"first": "running"}
+
+
 def test_no_scene_is_begun_on_a_full_disk(place: MakePlace) -> None:
     there = place(keep={"free": "9000TiB"})
     there.add("a", seed=1)
@@ -276,10 +297,12 @@ def test_a_configuration_that_cannot_work_is_one_line(
 
 def test_ledger_commands_refuse_what_is_not_there(place: MakePlace, tmp_path: Path) -> None:
     there = place()
+    there.run()
     for arguments, words in [
         (["list", str(tmp_path / "none.sqlite")], "is not there"),
         (["retry", str(there.config)], "expected the names of scenes"),
+        (["show", str(there.config), "nobody"], "no scene 'nobody'"),
     ]:
         done = subprocess.run([*COMMAND, "ledger", *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode == 2, done
-        assert words in done.stderr or "is not there" in done.stderr
+        assert (done.returncode, done.stdout) == (2, ""), done
+        assert words in done.stderr
