@@ -124,7 +124,7 @@ def _resolve_local(path: Path) -> Source:
         for member in members:
             if sniff_driver(member) == "VRT":
                 raise SceneError(f"{one_line(str(member))} is a VRT inside a VRT; give the files themselves")
-        beside = tuple(s for f in (absolute, *members) for s in sidecars(f))
+        beside = sidecars(absolute, *members)
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SceneError(f"{label} cannot be read: {one_line(reason)}; check the path") from None
@@ -132,24 +132,24 @@ def _resolve_local(path: Path) -> Source:
     return Source(path=str(absolute), drivers=(driver,), remote=False, files=files, beside=tuple(map(str, beside)))
 
 
-def sidecars(path: Path) -> list[Path]:
-    """Mask and overview files of ``path``, which GDAL opens unasked, with any driver that takes them.
+def sidecars(*paths: Path) -> list[Path]:
+    """Mask and overview files of ``paths``, which GDAL opens unasked, with any driver that takes them.
 
     Raises SceneError where one of them is a VRT or nothing that is known here.
     """
-    with os.scandir(path.parent) as entries:
-        names = sorted(e.name for e in entries if _is_sidecar(e.name, path) and e.is_file())
-    found = [path.with_name(name) for name in names]
+    listed = {folder: _masks_and_overviews(folder) for folder in {path.parent for path in paths}}  # each once
+    found = [
+        path.with_name(name) for path in paths for name in listed[path.parent] if name.startswith(path.name + ".")
+    ]
     for sidecar in found:
         if sniff_driver(sidecar) == "VRT":
             raise SceneError(f"{one_line(str(sidecar))} is a VRT, which reads other files; remove it")
     return found
 
 
-def _is_sidecar(name: str, path: Path) -> bool:
-    if name == path.name:
-        return False
-    return name.startswith(path.name + ".") and name.lower().endswith((".msk", ".ovr"))
+def _masks_and_overviews(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.name.lower().endswith((".msk", ".ovr")) and e.is_file())
 
 
 def sniff_driver(path: Path) -> str:

@@ -35,11 +35,11 @@ def _remembered(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def publish(path: str | Path) -> Iterator[Path]:
+def publish(path: str | Path, *, flush_name: bool = True) -> Iterator[Path]:
     """Yield a temporary path; when the body ends well, what it wrote there becomes ``path``.
 
     The body must have closed the file. When it raises, or writes nothing, ``path`` is untouched and the
-    temporary file is removed.
+    temporary file is removed. Without ``flush_name`` a power cut may still take the whole file, for some seconds.
 
     Raises:
         FileNotFoundError: the body ended without writing the file.
@@ -51,14 +51,15 @@ def publish(path: str | Path) -> Iterator[Path]:
             yield temporary
             sync(temporary)
             temporary.replace(final)
-            sync(final.parent)
+            if flush_name:
+                sync(final.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def publish_bytes(path: str | Path, content: bytes | memoryview) -> Path:
-    """Write ``content`` to ``path``, whole or not at all; returns the path."""
-    with publish(path) as temporary:
+def publish_bytes(path: str | Path, content: bytes | memoryview, *, flush_name: bool = True) -> Path:
+    """Write ``content`` to ``path``, whole or not at all, as :func:`publish` does; returns the path."""
+    with publish(path, flush_name=flush_name) as temporary:
         temporary.write_bytes(content)
     return Path(path)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import local
 
 import numpy as np
 import rasterio
@@ -70,15 +71,20 @@ def _halved_strips(
 
     columns = max(_COLUMNS, 2**depth)  # a power of two as well: no stretch needs its neighbour either
 
+    own = local()  # a dataset per thread, kept: a mosaic of very many parts takes seconds to open
+
     def work(top: int) -> list[Labels]:
         stretches = []
-        with gdal(), rasterio.open(base) as dataset:  # a dataset per thread
+        with gdal():
+            if not hasattr(own, "dataset"):
+                own.dataset = opened.enter_context(rasterio.open(base))
             for left in range(0, shape[1], columns):
                 window = RioWindow(left, top, min(columns, shape[1] - left), min(rows, shape[0] - top))
-                stretches.append(_halved(dataset.read(1, window=window), halve, depth))
+                stretches.append(_halved(own.dataset.read(1, window=window), halve, depth))
         return [np.concatenate(level, axis=1) for level in zip(*stretches, strict=True)]
 
-    yield from _in_order(work, range(0, shape[0], rows), threads)
+    with ExitStack() as opened:
+        yield from _in_order(work, range(0, shape[0], rows), threads)
 
 
 def _halved(pixels: Labels, halve: Halve, depth: int) -> list[Labels]:

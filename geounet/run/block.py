@@ -143,6 +143,7 @@ class BlockRunner:
             started = time.perf_counter()
             block = self._work.partition[index]
             path = Path(self._work.parts) / part_name(index)
+            path.parent.mkdir(exist_ok=True)
             tally = _Tally(self._work.spec.heads)
             rows, bands = self._work.lattice.rows.stride, 2 * len(self._work.spec.heads)
             with part_writer(path, block.core, bands=bands, rows=rows, executor=self._writer) as writer:
@@ -151,7 +152,7 @@ class BlockRunner:
                 part = writer.finish()
             return Receipt(
                 block=index,
-                file=path.name,
+                file=part_name(index),
                 bytes=part.bytes,
                 digest=part.digest,
                 tiles=tally.tiles,

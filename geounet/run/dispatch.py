@@ -6,9 +6,10 @@ import queue
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
@@ -53,9 +54,13 @@ def run_blocks(
     Raises RequestError where a worker finds that the request cannot work at all (another model, no such device).
     """
     dispatcher = _Dispatcher(client, work, missing)
-    client.subscribe_topic(
-        TOPIC, lambda event: on_tiles(event[1]["tiles"]) if event[1]["key"] == work.key else None
-    )
+
+    def hear(event: tuple[float, dict[str, Any]]) -> None:
+        if event[1]["key"] == work.key:
+            on_tiles(event[1]["tiles"])
+            dispatcher.hear(event[1]["receipt"])
+
+    client.subscribe_topic(TOPIC, hear)
     try:
         for receipt in dispatcher.receipts():
             on_receipt(receipt)
@@ -82,9 +87,17 @@ class _Dispatcher:
         self._futures: dict[str, Future] = {}
         self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self._placed: dict[str, tuple[str, int]] = {}
+        self._sent: dict[str, list[int]] = {}  # the same by worker, so that no block costs a look at all workers
+        self._told: dict[int, Receipt] = {}
         self._looked = float("-inf")
         self._name = uuid.uuid4().hex[:12]  # a task of an earlier client that still runs is not ours
         self.failures: list[Failure] = []
+
+    def hear(self, facts: Mapping[str, Any] | None) -> None:
+        """A worker tells of a block that it has finished; called ahead of the news that its task has."""
+        if facts is not None:
+            pixels = [list(counts) for counts in facts["pixels"]]  # Dask makes tuples of lists
+            self._told[facts["block"]] = Receipt(**{**facts, "pixels": pixels})
 
     def receipts(self) -> Iterator[Receipt]:
         """All receipts, as the blocks finish. Raises WorkError where no worker is left to compute the others."""
@@ -100,6 +113,8 @@ class _Dispatcher:
             future = self._next()
             receipt, error = None, future.exception() if future.status == "error" else None
             if future.status == "finished":
+                receipt = self._told.pop(self._placed[future.key][1], None)
+            if future.status == "finished" and receipt is None:
                 try:
                     receipt = future.result(timeout=_REFRESH)
                 except TimeoutError:  # its worker vanished with the receipt: the block is computed again
@@ -107,18 +122,19 @@ class _Dispatcher:
                     future.add_done_callback(self._done.put)
                     continue
             worker, block = self._placed.pop(future.key)
+            self._sent[worker].remove(block)
             del self._futures[future.key]
             if receipt is not None:
                 yield receipt
             else:
                 self._failed(block, error)
-            self._fill(first=worker)
+            self._fill(idle=worker)
 
-    def _fill(self, *, first: str | None = None) -> None:
-        """Give every worker its blocks in flight, ``first`` to the one that has just become idle."""
-        self._share_out()
-        for name in [*([first] if first else []), *self._stretches]:
-            while self._load(name) < _IN_FLIGHT and self._submit(name):
+    def _fill(self, *, idle: str | None = None) -> None:
+        """Give a worker that has become ``idle`` its blocks in flight; all of them where blocks were shared out."""
+        shared = self._share_out()
+        for name in self._stretches if shared or idle is None else (idle,):
+            while len(self._sent.get(name, ())) < _IN_FLIGHT and self._submit(name):
                 pass
 
     def _is_work_left(self) -> bool:
@@ -161,22 +177,27 @@ class _Dispatcher:
             Failure(block=block, error=_reason(error), attempts=attempts, is_scene=isinstance(error, SceneError))
         )
 
-    def _share_out(self) -> None:
-        """Keep one stretch per living worker; blocks of vanished workers and retries go round again."""
-        now = time.monotonic()
+    def _share_out(self) -> bool:
+        """Keep one stretch per living worker; blocks of vanished workers and retries go round again.
+
+        Whether a worker may have blocks now that had none before.
+        """
+        shared, now = False, time.monotonic()
         if now - self._looked > _REFRESH or not self._stretches:
             self._looked = now
             alive = set(self._client.scheduler_info(n_workers=-1)["workers"])
             for gone in set(self._stretches) - alive:
                 self._loose.extend(self._stretches.pop(gone))
-            for name in sorted(alive):
-                self._stretches.setdefault(name, deque())
+            for name in sorted(alive - set(self._stretches)):
+                self._stretches[name], shared = deque(), True
         if self._loose and self._stretches:
+            shared = True
             names, blocks = sorted(self._stretches), sorted(self._loose)
             self._loose.clear()
             share = -(-len(blocks) // len(names))
             for number, name in enumerate(names):
                 self._stretches[name].extend(blocks[number * share : (number + 1) * share])
+        return shared
 
     def _submit(self, worker: str) -> bool:
         """Send the next block of a worker's stretch; False where nothing is left to send."""
@@ -187,7 +208,7 @@ class _Dispatcher:
         if not self._stretches[worker]:
             return False
         block = self._stretches[worker].popleft()
-        before = [b for name, b in self._placed.values() if name == worker]
+        before = self._sent.setdefault(worker, [])
         future = self._client.submit(
             compute_block,
             self._work,
@@ -201,6 +222,7 @@ class _Dispatcher:
         )
         self._futures[future.key] = future
         self._placed[future.key] = (worker, block)
+        before.append(block)
         future.add_done_callback(self._done.put)
         return True
 
@@ -210,9 +232,6 @@ class _Dispatcher:
         half = len(longest) // 2
         taken = [longest.pop() for _ in range(half)]
         self._stretches[worker].extend(reversed(taken))
-
-    def _load(self, worker: str) -> int:
-        return sum(1 for name, _ in self._placed.values() if name == worker)
 
 
 def _reason(error: BaseException | None) -> str:

@@ -52,7 +52,10 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
     with connect(workers=options.workers, scheduler=options.scheduler) as client:
         context.preparing = Thread(target=meanwhile, name="meanwhile", daemon=True)
         context.preparing.start()
-        failures = run_blocks(client, work, missing, on_receipt=on_receipt, on_tiles=context.progress.advance)
+        try:
+            failures = run_blocks(client, work, missing, on_receipt=on_receipt, on_tiles=context.progress.advance)
+        finally:
+            journal.settle()
     context.progress.finish()
     if failures:
         # a scene that cannot be read is a request that cannot work; the blocks elsewhere are kept all the same

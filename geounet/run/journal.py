@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
 import os
@@ -15,6 +14,7 @@ from typing import Any
 from geounet.errors import BusyError, ConfigError
 from geounet.io.atomic import publish_text, sweep, sync
 from geounet.run.part import file_digest
+from geounet.run.receipts import Receipts
 from geounet.run.work import Receipt
 
 STATE = ".geounet"
@@ -66,22 +66,23 @@ class Journal:
         self.parts = self.folder / "parts"
         forget_parts(state, but=None if fresh else self.folder)
         self.parts.mkdir(parents=True, exist_ok=True)
-        sweep(self.parts)
+        for folder in (self.parts, *self.parts.iterdir()):
+            sweep(folder)
         self._file = self.folder / _JOURNAL
-        self.receipts = {receipt.block: receipt for receipt in self._read()}
+        self.receipts = Receipts(self._file)
 
     def record(self, receipt: Receipt) -> None:
-        """Write a receipt so that it survives a power cut."""
-        line = json.dumps(dataclasses.asdict(receipt), sort_keys=True) + "\n"
-        with self._file.open("a", encoding="utf-8") as stream:
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
-        self.receipts[receipt.block] = receipt
+        """Write a receipt down; a power cut takes those of the last second, a killed process none."""
+        self.receipts.add(receipt)
+
+    def settle(self) -> None:
+        """Everything recorded survives a power cut from now on."""
+        self.receipts.settle()
 
     def missing(self, blocks: int) -> list[int]:
         """Blocks without a part that agrees with its receipt, in order."""
-        return [block for block in range(blocks) if not self._is_whole(block)]
+        whole = {receipt.block for receipt in self.receipts.each() if self._is_whole(receipt)}
+        return [block for block in range(blocks) if block not in whole]
 
     def missing_quick(self, blocks: int) -> list[int]:
         """Blocks without a receipt, in order; does not look at the parts."""
@@ -89,39 +90,18 @@ class Journal:
 
     def forget(self) -> None:
         """Drop all receipts; the blocks are computed again."""
+        self.receipts.settle()
         self._file.unlink(missing_ok=True)
-        self.receipts = {}
+        self.receipts = Receipts(self._file)
 
     @property
     def is_finished(self) -> bool:
         """Whether the run that made these parts was finished, and kept them for a run with other polygons."""
         return (self.folder / _FINISHED).exists()
 
-    def _is_whole(self, block: int) -> bool:
-        receipt = self.receipts.get(block)
-        if receipt is None:
-            return False
+    def _is_whole(self, receipt: Receipt) -> bool:
         part = self.parts / receipt.file
         return part.is_file() and part.stat().st_size == receipt.bytes and file_digest(part) == receipt.digest
-
-    def _read(self) -> Iterator[Receipt]:
-        """Receipts of an earlier run; a line that a power cut left half-written ends the list."""
-        if not self._file.is_file():
-            return
-        whole = 0
-        content = self._file.read_bytes()
-        for line in content.splitlines(keepends=True):
-            try:
-                if not line.endswith(b"\n"):
-                    break  # the next receipt would be written onto this line
-                receipt = Receipt(**json.loads(line))
-            except (ValueError, TypeError):
-                break
-            whole += len(line)
-            yield receipt
-        if whole < len(content):
-            with self._file.open("r+b") as stream:
-                stream.truncate(whole)
 
 
 def _refuse_to_lose_parts(state: Path, *, but: Path) -> None:

@@ -26,6 +26,7 @@ from geounet.model.spec import NODATA
 T = TypeVar("T")
 
 _BLOCK = 512  # side of a compressed block in pixels
+_PER_FOLDER = 1000
 _WAITING = 3  # row groups that may wait to be compressed before the network waits for them
 
 # https://gdal.org/en/stable/drivers/raster/gtiff.html#creation-options
@@ -43,8 +44,12 @@ _CREATION = {
 
 
 def part_name(block: int) -> str:
-    """File name of a block's part."""
-    return f"{block:06d}.tif"
+    """Name of a block's part in the folder of the parts: a thousand to a folder.
+
+    GDAL lists the folder of every file that it opens, in search of sidecars: with all parts in one, the time for a
+    hundred thousand of them grows with their square.
+    """
+    return f"{block // _PER_FOLDER:03d}/{block:06d}.tif"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +86,7 @@ class PartWriter:
         self._executor.submit(_quietly, self._file.close).result()
         content = self._memory.getbuffer()
         try:
-            publish_bytes(self._path, content)
+            publish_bytes(self._path, content, flush_name=False)  # a part that is gone is computed again
         except OSError as error:  # of a hidden temporary file; its folder says which disk it is
             raise OSError(
                 error.errno, f"the disk takes no more ({error.strerror})", str(self._path.parent)

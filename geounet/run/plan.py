@@ -14,7 +14,7 @@ import psutil
 from geounet.errors import ConfigError
 from geounet.grid.blocks import Partition
 from geounet.grid.geobox import GeoBox
-from geounet.grid.lattice import Lattice
+from geounet.grid.lattice import Axis, Lattice
 from geounet.io import human
 from geounet.io.scene import Scene, SceneSpec
 from geounet.io.vectors import check_formats
@@ -233,14 +233,13 @@ def divide(lattice: Lattice, *, block: int | None, workers: int, columns: int) -
 
 def estimate(lattice: Lattice, partition: Partition, *, workers: int, heads: int, memory: int) -> Costs:
     """Tiles and bytes; the tiles between blocks of one column are shared within a worker's stretch."""
-    computed = 0
-    share = ceil(len(partition) / workers)
-    for block in partition:
-        tiles = lattice.tiles_touching(block.core)
-        if not block.is_top and block.index % share:
-            shared = [r for r in _rows_of(lattice, block.core.row_off, block.core.bottom) if r < block.core.row_off]
-            tiles -= len(shared) * len(lattice.cols.touching(block.core.col_off, block.core.right))
-        computed += tiles
+    rows = [_tiles_of(lattice.rows, low, high) for low, high in _cuts(partition.height, partition.block_height)]
+    cols = [_tiles_of(lattice.cols, low, high)[0] for low, high in _cuts(partition.width, partition.block_width)]
+    # a column of blocks that one worker goes down computes no tile twice: what each needs, less what it is handed
+    computed = sum(cols) * (sum(needed for needed, _ in rows) - sum(handed for _, handed in rows[1:]))
+    for first in range(0, len(partition), ceil(len(partition) / workers)):  # of a worker's stretch: begins cold
+        col, row = divmod(first, partition.rows)
+        computed += cols[col] * rows[row][1] if row else 0
     return Costs(
         tiles=lattice.count,
         tiles_computed=computed,
@@ -249,8 +248,15 @@ def estimate(lattice: Lattice, partition: Partition, *, workers: int, heads: int
     )
 
 
-def _rows_of(lattice: Lattice, top: int, bottom: int) -> list[int]:
-    return [lattice.rows.starts[r] for r in lattice.rows.touching(top, bottom)]
+def _cuts(length: int, step: int) -> list[tuple[int, int]]:
+    """First and last-plus-one pixel of the blocks along an axis."""
+    return [(low, min(low + step, length)) for low in range(0, length, step)]
+
+
+def _tiles_of(axis: Axis, low: int, high: int) -> tuple[int, int]:
+    """Tiles along an axis that touch ``[low, high)``, and how many of them begin before it."""
+    touching = axis.touching(low, high)
+    return len(touching), sum(axis.starts[n] < low for n in touching)
 
 
 def column_bytes(scene: Scene, package: Package, tile: int) -> int:

@@ -72,24 +72,18 @@ def _impatient_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
 
 def _counts(context: RunContext) -> dict[str, Any]:
     """What the receipts know and the descriptions tell, for runs that find the rasters and no receipts."""
-    receipts = context.journal.receipts.values()
-    return {
-        "pixels": {
-            head.name: _pixels_by_class(context, number, head)
-            for number, head in enumerate(context.plan.package.spec.heads)
-        },
-        "tiles_skipped": sum(r.skipped for r in receipts),
-        "engine": next((r.engine for r in receipts), ""),
-    }
-
-
-def _pixels_by_class(context: RunContext, number: int, head: Head) -> list[int]:
-    """Pixels of each class, as the network saw the scene."""
-    if context.options.threshold is None or head.kind != "mask":
-        receipts = context.journal.receipts.values()
-        return [sum(counts) for counts in zip(*(r.pixels[number] for r in receipts), strict=True)]
-    labels = layers_of(context, number, head)[0]
-    return count_values(labels.mosaic.parts[0][1], len(head.classes))
+    heads = context.plan.package.spec.heads
+    pixels = {head.name: [0] * len(head.classes) for head in heads}
+    skipped, engine = 0, ""
+    for receipt in context.journal.receipts.each():
+        skipped, engine = skipped + receipt.skipped, engine or receipt.engine
+        for head, counts in zip(heads, receipt.pixels, strict=True):
+            pixels[head.name] = [sum(pair) for pair in zip(pixels[head.name], counts, strict=True)]
+    for number, head in enumerate(heads):
+        if context.options.threshold is not None and head.kind == "mask":  # the network saw it at its own
+            labels = layers_of(context, number, head)[0]
+            pixels[head.name] = count_values(labels.mosaic.parts[0][1], len(head.classes))
+    return {"pixels": pixels, "tiles_skipped": skipped, "engine": engine}
 
 
 def _rasters(context: RunContext, *, labels: bool, confidences: bool) -> Iterator[Callable[..., Path]]:
@@ -171,8 +165,8 @@ def mosaic_of(context: RunContext) -> Mosaic:
 
 
 def _parts(context: RunContext) -> Iterator[tuple[Window, Path]]:
-    for block, receipt in sorted(context.journal.receipts.items()):
-        yield context.plan.partition[block].core, (context.journal.parts / receipt.file).absolute()
+    for receipt in context.journal.receipts.each():
+        yield context.plan.partition[receipt.block].core, (context.journal.parts / receipt.file).absolute()
 
 
 def provenance(context: RunContext) -> dict[str, str]:

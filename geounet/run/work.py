@@ -42,7 +42,7 @@ class Receipt:
 
     block: int
     file: str
-    """Name in the parts folder."""
+    """Name in the parts folder, with the folder that it has there."""
     bytes: int
     digest: str
     """blake2b of the part's bytes."""

@@ -19,6 +19,8 @@ class Settings:
     model: str = "landuse-roads"
     threads: int = 2
     """Tiles side by side; the cores of the machine."""
+    blocks: int = 5000
+    """Blocks of the run that measures what a block costs besides its network."""
     large: bool = False
     """Also what takes many minutes."""
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from tests.benchmarks import material
+from tests.benchmarks import material, scale
 from tests.benchmarks.__main__ import BEGIN, END, put_into
 from tests.benchmarks.processes import ROOT, in_turn, run
+from tests.benchmarks.scale_side import run_stages
 from tests.benchmarks.table import Result, Table, as_markdown, as_text
 
 
@@ -57,5 +58,18 @@ def test_the_command_names_its_benchmarks() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    names = "startup, recompute, engine, route, vectorize, workers, memory, lines, training, unattended"
+    names = "startup, recompute, engine, route, vectorize, workers, memory, lines, training, unattended, scale"
     assert names in " ".join(shown.stdout.split())
+
+
+def test_many_blocks_are_computed_once_and_told_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, with the real dispatcher; the client says of itself what it would say of the others."""
+    monkeypatch.setenv("GEOUNET_BENCH", str(tmp_path))
+    asked = {"model": material.tiny_model(), "output": tmp_path / "out", "scheduler": None, "pids": {}}
+    said = run_stages(scale.scene_of(9), **asked, block=scale.BLOCK, last=("stitch",))
+    assert said["blocks"] == 9
+    assert set(said["memory"]) == {"0.1", "0.5", "1.0"}
+    assert said["journal"] > 9 * 100
+    shown = as_text(scale.table(said))
+    assert "scale: 9 blocks" in shown
+    assert "memory of the client" in shown

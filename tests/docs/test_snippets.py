@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -114,10 +116,15 @@ def check_dask(arguments: list[str], where: str, _capfd) -> None:
 
 
 def check_python(arguments: list[str], where: str, _capfd) -> None:
-    """The script exists."""
+    """The script exists; one that writes nothing runs, too."""
     assert (markdown_blocks.ROOT / arguments[0]).is_file(), where
+    if arguments[0] in WRITES_NOTHING:
+        command = [sys.executable, *arguments]
+        ended = subprocess.run(command, cwd=markdown_blocks.ROOT, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, f"{where}: {ended.stderr}"
 
 
+WRITES_NOTHING = {"tests/benchmarks/scale_simulation.py"}
 CHECKS: dict[str, Callable[[list[str], str, object], None]] = {
     "geounet": check_geounet,
     "make": check_make,

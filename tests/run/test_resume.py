@@ -283,7 +283,7 @@ def _write_area(path: Path) -> Path:
 
 
 def kept_parts(output: Path) -> list[Path]:
-    return list((output / ".geounet").glob("*/parts/*.tif"))
+    return list((output / ".geounet").glob("*/parts/*/*.tif"))
 
 
 def told(folder: Path) -> dict[str, bytes]:
