@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geounet.grid.blocks import Partition
@@ -28,6 +28,7 @@ def divided(draw: st.DrawFn) -> tuple[Lattice, Partition]:
     return lattice, Partition(height=height, width=width, **sides)
 
 
+@settings(deadline=None)
 @given(divided(), st.integers(1, 9))
 def test_the_tiles_to_compute_are_those_of_a_walk_over_all_blocks(
     case: tuple[Lattice, Partition], workers: int
@@ -50,6 +51,7 @@ def receipt(block: int, *, tiles: int = 1) -> Receipt:
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9)), max_size=40), st.integers(0, 40))
 def test_receipts_are_those_of_a_dict(tmp_path_factory, written: list[tuple[int, int]], reopened: int) -> None:
     """The last one of a block counts, whether this process wrote it or the one before."""
