@@ -72,7 +72,7 @@ class Journal:
         self.receipts = Receipts(self._file)
 
     def record(self, receipt: Receipt) -> None:
-        """Write a receipt down; a power cut takes those of the last second, a killed process none."""
+        """Write a receipt down; a power cut takes those since the last flush, a killed process none."""
         self.receipts.add(receipt)
 
     def settle(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from geounet.run.work import Receipt
 
-_FLUSH_EVERY = 1.0  # seconds; a flush takes milliseconds, and what it saves is a second of work
+_FLUSH_EVERY = 1.0  # seconds at least between two; a flush takes milliseconds, and saves what came since the last
 _NOWHERE = -1
 
 
@@ -36,7 +36,7 @@ class Receipts(Mapping[int, Receipt]):
             self._find()
 
     def add(self, receipt: Receipt) -> None:
-        """Write one down: it outlives this process at once, and a power cut a second after the one before it."""
+        """Write one down: it outlives this process at once, and a power cut from the next flush on."""
         if self._descriptor is None:
             self._descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             self._closed = weakref.finalize(self, os.close, self._descriptor)
