@@ -36,6 +36,7 @@ def main() -> None:
         repeats=arguments.repeats,
         model=arguments.model,
         threads=arguments.threads,
+        batches=arguments.batches,
         large=arguments.large,
     )
     load = machine.load()
@@ -66,6 +67,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="rounds; medians are shown")
     parser.add_argument("--model", default="landuse-roads", help="model package, by name or folder")
     parser.add_argument("--threads", type=int, default=len(psutil.Process().cpu_affinity()), help="tiles at a time")
+    parser.add_argument("--batches", type=int, default=12, help="drawn by each side of training; steps: a quarter")
     parser.add_argument("--large", action="store_true", help="also what takes many minutes (memory at 32768²)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into this page")
     return parser.parse_args()

@@ -19,6 +19,8 @@ class Settings:
     model: str = "landuse-roads"
     threads: int = 2
     """Tiles side by side; the cores of the machine."""
+    batches: int = 12
+    """Drawn by each side of ``training``; a step for every fourth."""
     large: bool = False
     """Also what takes many minutes."""
 
