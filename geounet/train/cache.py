@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class Facts:
     content: str
     """Key of the images' bytes."""
     geobox: GeoBox | None
+    truth: str = ""
+    """Key of the labels' bytes; empty where an older version decoded the scene."""
 
     @property
     def area(self) -> int:
@@ -54,7 +56,8 @@ class Facts:
                 width=width,
                 bands=len(source.bands),
                 dtype=str(opened.dtype),
-                content=content_key(source),
+                content=content_key(source.image_files),
+                truth=content_key(source.label_files),
                 geobox=opened.geobox,
             )
         finally:
@@ -170,6 +173,8 @@ class Cache:
 
     @contextmanager
     def _storing(self, what: str) -> Iterator[None]:
+        """What fails leaves no file, and no folder that was not there."""
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         try:
             yield
         except OSError as error:
@@ -177,6 +182,9 @@ class Cache:
         finally:
             for half in self.folder.glob("*.tmp"):
                 half.unlink(missing_ok=True)
+            with suppress(OSError):  # those that hold something stay
+                for folder in missing:
+                    folder.rmdir()
 
 
 def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from geounet.train.labels import LabelTable, Legend, burn_layer, class_value
 from geounet.train.planes import DirectPlane, DirectReader, Plane
 from geounet.train.sources import EMPTY, Source
 
-__all__ = ["EMPTY", "TrainScene", "load_scenes", "read_scene"]
+__all__ = ["EMPTY", "TrainScene", "load_scenes", "open_scenes"]
 
 SAMPLE_CLASSES = ["building", "land", "road", "vegetation", "water"]
 
@@ -43,6 +43,8 @@ class TrainScene:
     """The images."""
     content: str = ""
     """Equal for copies of one image."""
+    truth: str = ""
+    """Equal for copies of the labels."""
     geobox: GeoBox | None = None
     """Where it lies; None without a CRS, or where it is made of parts."""
 
@@ -52,12 +54,16 @@ class TrainScene:
         return self.labels.shape[0], self.labels.shape[1]
 
 
-def load_scenes(config: TrainConfig, *, root: Path, cache: Path) -> list[TrainScene]:
+def load_scenes(
+    config: TrainConfig, *, root: Path, cache: Path, check: Callable[[list[TrainScene]], object] = len
+) -> list[TrainScene]:
     """All scenes of the file, the chips behind them, the drawn ones last.
 
     What the disk budget has room for is decoded into ``cache``, and what was decoded there for other scenes is
-    removed. Raises SceneError where files are missing, parts do not fit, a band is missing, or labels have
-    unknown values; ConfigError where the file asks for what cannot be.
+    removed. ``check`` sees the scenes before any is decoded: what it raises costs no hour.
+
+    Raises SceneError where files are missing, parts do not fit, a band is missing, or labels have unknown values;
+    ConfigError where the file asks for what cannot be.
     """
     store = Cache(cache)
     bundles = [Bundle(sources=sources, key=_key(sources)) for sources in find_sources(config, root, cache)]
@@ -65,6 +71,7 @@ def load_scenes(config: TrainConfig, *, root: Path, cache: Path) -> list[TrainSc
         raise ConfigError("data names no scene; expected scenes, chips or samples")
     store.forget_others({bundle.key for bundle in bundles})
     facts = [store.facts(bundle) for bundle in bundles]
+    check([scene for pair in zip(bundles, facts, strict=True) for scene in _scenes(*pair, None)])
     sizes = [(bundle, sum(f.nbytes for f in known)) for bundle, known in zip(bundles, facts, strict=True)]
     kept = store.within(sizes, config.data.cache_gb)
     store.forget_others(kept)
@@ -95,8 +102,9 @@ def _scenes(bundle: Bundle, facts: Sequence[Facts], store: Cache | None) -> list
             synthetic=source.synthetic,
             digest=bundle.key,
             origin=source.origin,
-            files=tuple(path for stack in source.images for path in stack),
+            files=source.image_files,
             content=f.content,
+            truth=f.truth,
             geobox=f.geobox,
         )
         for source, f, (image, labels) in zip(bundle.sources, facts, planes, strict=True)
@@ -112,17 +120,25 @@ def _direct(source: Source, facts: Facts) -> tuple[Plane, Plane]:
 def find_sources(config: TrainConfig, root: Path, cache: Path) -> list[tuple[Source, ...]]:
     """What the file names, every scene by itself and the chips of a folder together."""
     legend, bands = Legend.of(config), tuple(band.name for band in config.bands)
-    found = [(_source(scene, legend, bands, root),) for scene in config.data.scenes]
-    folders = [_chips(chips, legend, bands, root) for chips in config.data.chips]
+    found = _listed(config.data.scenes, config.data.chips, legend, bands, root)
     drawn = _write_samples(config, cache / "samples")
     values = legend.without_colors
-    return [*found, *folders, *((_source(scene, values, bands, cache, synthetic=True),) for scene in drawn)]
+    return [*found, *((_source(scene, values, bands, cache, synthetic=True),) for scene in drawn)]
 
 
-def read_scene(scene: SceneConfig, legend: Legend, *, bands: Sequence[str], root: Path) -> TrainScene:
-    """One scene by itself, read from its rasters. Raises SceneError as `load_scenes` does."""
-    bundle = Bundle(sources=(_source(scene, legend, tuple(bands), root),), key="")
-    return _scenes(bundle, [Facts.read(bundle.sources[0])], None)[0]
+def _listed(
+    scenes: Sequence[SceneConfig], chips: Sequence[ChipsConfig], legend: Legend, bands: tuple[str, ...], root: Path
+) -> list[tuple[Source, ...]]:
+    alone = [(_source(scene, legend, bands, root),) for scene in scenes]
+    return [*alone, *(_chips(folder, legend, bands, root) for folder in chips)]
+
+
+def open_scenes(
+    scenes: Sequence[SceneConfig], chips: Sequence[ChipsConfig], legend: Legend, *, bands: Sequence[str], root: Path
+) -> list[TrainScene]:
+    """Scenes and chips that are read from their rasters. Raises SceneError as `load_scenes` does."""
+    found = [source for sources in _listed(scenes, chips, legend, tuple(bands), root) for source in sources]
+    return [_scenes(Bundle(sources=(s,), key=s.key), [Facts.read(s)], None)[0] for s in found]
 
 
 def _source(
@@ -155,10 +171,12 @@ def _source(
 def _matches(name: str, pattern: str, root: Path, columns: int) -> tuple[Path, ...]:
     """The files of a pattern, in order of name."""
     paths = sorted(root.glob(pattern)) if "*" in pattern else [root / pattern]
-    if not paths or len(paths) % columns:
+    if not paths:
+        raise SceneError(f"{name!r}: {pattern!r} matches no file in {root.resolve()}")
+    if len(paths) % columns:
         raise SceneError(
             f"scene {name!r}: {pattern!r} matches {len(paths)} files in {root}; "
-            f"expected a multiple of {columns} columns, at least one row"
+            f"expected a multiple of {columns} columns"
         )
     return tuple(paths)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,11 +54,20 @@ class Source:
     synthetic: bool = False
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """Every file that the pixels and labels come from."""
+    def image_files(self) -> tuple[Path, ...]:
+        """The files, or folders, that the pixels come from."""
+        return tuple(path for stack in self.images for path in stack)
+
+    @property
+    def label_files(self) -> tuple[Path, ...]:
+        """Those that say what is there, and what is left out."""
         masks = () if self.mask is None else (self.mask,)
-        rasters = [path for stack in self.images for path in stack]
-        return (*rasters, *self.labels, *masks, *(layer.path for layer in self.layers))
+        return (*self.labels, *masks, *(layer.path for layer in self.layers))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        return (*self.image_files, *self.label_files)
 
     @property
     def key(self) -> str:
@@ -87,10 +96,13 @@ def _beside(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in (".msk", ".aux.xml")]
 
 
-def content_key(source: Source) -> str:
-    """sha256 of the images' bytes: all of small files, a sample of large ones. Equal for a copy of a scene."""
+def content_key(paths: Iterable[Path]) -> str:
+    """sha256 of files' bytes, of folders that of all their files; equal for copies under whatever name.
+
+    All of small files, a sample of large ones.
+    """
     total = hashlib.sha256()
-    for path in (p for stack in source.images for p in stack if p.is_file()):
+    for path in (file for given in paths for file in _files(given)):
         size = path.stat().st_size
         total.update(size.to_bytes(8))
         step = max(_SAMPLE, size // _SAMPLES)
@@ -99,6 +111,10 @@ def content_key(source: Source) -> str:
                 file.seek(offset)
                 total.update(file.read(_SAMPLE))
     return total.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
 
 
 class _Closable(Protocol):
