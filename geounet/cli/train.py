@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -79,10 +80,12 @@ def _train_folds(config: str, output: str, folds: int, *, as_json: bool, quiet: 
 
         told: dict[str, Any] = {"progress": progress.tell, "tick": progress.tick, "warn": progress.warn}
         summary = train_folds(config, output, folds, begin=begin, **told, **given)
+    found = json.loads(summary.read_text(encoding="utf-8"))
     if as_json:
-        show.json_line("done", folds=summary)
+        show.json_line("done", folds=summary, mean=found["mean"], deviation=found["deviation"])
     elif not quiet:
-        click.echo(f"scores of {folds} folds in {summary}")
+        click.echo(f"scores of {folds} folds in {summary}; mean and deviation:")
+        show.table([(n, f"{mean:.3f} ± {found['deviation'][n]:.3f}") for n, mean in found["mean"].items()])
     return 0
 
 
