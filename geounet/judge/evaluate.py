@@ -213,9 +213,10 @@ def _seen(options: InferOptions, spec: ModelSpec, runs: Sequence[Run]) -> dict[s
 
 def seen_before(scenes: Sequence[Judged], spec: ModelSpec) -> list[str]:
     """A line for scenes that the model was trained on, as its package says."""
-    learned = {entry.get("name") for entry in spec.provenance.get("trained_on", ()) if isinstance(entry, dict)}
-    seen = [scene for scene in scenes if not scene.held_out and {scene.name, scene.told_as} & learned]
-    again = _names(seen)
+    story = spec.provenance
+    learned = {entry.get("name") for entry in story.get("trained_on", ()) if isinstance(entry, dict)}
+    last = set((story.get("finish") or {}).get("trained_on", ()))  # what was held out may have been learned at last
+    again = _names([s for s in scenes if {s.name, s.told_as} & (last if s.held_out else learned | last)])
     if not again:
         return []
     return [f"{spec.name} was trained on {', '.join(again)}: these scores say nothing about other places"]

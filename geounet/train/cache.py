@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from geounet.errors import SceneError, WorkError
 from geounet.grid.geobox import GeoBox
-from geounet.train.sources import OpenSource, Source, content_key, strips
+from geounet.train.open_source import OpenSource, strips
+from geounet.train.source import Source, content_key
 
 GIB = 2**30
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from geounet.grid.window import Window
 from geounet.model.spec import NODATA, rgb
+from geounet.train.open_source import EMPTY, strips
 from geounet.train.scenes import TrainScene
-from geounet.train.sources import EMPTY, strips
 
 _LAYOUT = {
     "driver": "GTiff",

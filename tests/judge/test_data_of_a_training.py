@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import packages
 import pytest
@@ -11,6 +13,8 @@ import yaml
 import geounet
 from geounet.cli.main import run
 from geounet.errors import ConfigError
+from geounet.judge.data import Judged
+from geounet.judge.evaluate import seen_before
 
 NAMES = ("water", "vegetation", "land", "road")
 CLASSES = [{"name": name, "color": f"#{n}0{n}0{n}0"} for n, name in enumerate(NAMES, start=1)]
@@ -58,6 +62,10 @@ def test_what_was_held_out_of_a_scene_is_not_called_learned(scene, truth, traini
     file = training(validate_blocks={"side": 64, "share": 0.4, "buffer": 0})
     assert "was trained on town" in judge(model, file).warnings[0]
     assert not any("was trained on" in line for line in judge(model, file, side="validated").warnings)
+    finished = replace(spec, provenance={**spec.provenance, "finish": {"trained_on": ["town"]}})
+    held = Judged(name="town", image=scene, truth=truth, held_out=True)
+    assert seen_before([held], spec) == []
+    assert "was trained on town" in seen_before([held], finished)[0]
 
 
 def test_sides_that_are_not_there_are_refused_in_one_line(model, scene, truth, training, tmp_path, capsys):

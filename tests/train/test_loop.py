@@ -253,7 +253,7 @@ def test_two_processes_stop_after_one_step_and_go_on(tiny: Write, tmp_path: Path
     command = [sys.executable, "-m", "geounet", "train", str(file), *given]
     stopped = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not (output / LAST).exists():
-        assert stopped.poll() is None
+        assert stopped.poll() is None, stopped.communicate()
         time.sleep(0.05)
     if all_of_them:
         os.killpg(stopped.pid, signal.SIGINT)

@@ -17,7 +17,7 @@ from geounet.model.spec import NODATA
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.scenes import EMPTY, TrainScene, load_scenes
 from geounet.train.ship import data_of
-from geounet.train.sources import content_key
+from geounet.train.source import content_key
 
 _spec = importlib.util.spec_from_file_location("train_conftest", Path(__file__).with_name("conftest.py"))
 assert _spec is not None
