@@ -43,7 +43,8 @@ def train(  # noqa: PLR0917
     geounet train configs/train/landuse-roads.yaml -o trained
     geounet infer scene.tif --model trained/landuse-roads
 
-    Stopped with Ctrl-C or killed, the same command goes on from the last checkpoint.
+    Stopped with Ctrl-C or killed, the same command goes on from the last checkpoint. What a CONFIG.yaml may say:
+    configs/train/*.yaml, with comments, and docs/training.md.
     """
     asked = {"--folds": folds is not None, "--samples": samples is not None, "--dry-run": dry_run}
     if sum(asked.values()) > 1:
