@@ -117,6 +117,7 @@ def evaluate_model(
     scene: ScenePath | None = None,
     truth: str | Path | None = None,
     only: Sequence[str] = (),
+    side: str | None = None,
     classes: Sequence[str] = (),
     buffer: float = 4.0,
     boundary: int = 3,
@@ -137,6 +138,7 @@ def evaluate_model(
         scene: one scene, and
         truth: its labels, a raster of classes or a mask on the scene's grid.
         only: names or groups of the scenes of ``data`` that count; empty: all.
+        side: of a training file what it ``learned``, ``validated`` or kept as ``holdout``, with its squares.
         classes, buffer, boundary, draws, seed, output, overwrite: as of :func:`evaluate`.
         maps: a folder where the maps stay, one folder per scene; None: they are gone afterwards.
         config: a YAML file of options of :func:`infer`.
@@ -150,6 +152,8 @@ def evaluate_model(
 
     if (data is None) == (scene is None) or (scene is None) != (truth is None):
         raise ConfigError("expected a data file, or a scene and its truth")
+    if data is None and (only or side is not None):
+        raise ConfigError("--only and --side choose among the scenes of --data, which is not given")
     pairs = []
     if scene is not None and truth is not None:
         pairs = [Judged(name=Path(scene).stem, image=Path(scene), truth=Path(truth))]
@@ -160,6 +164,7 @@ def evaluate_model(
         data=None if data is None else Path(data),
         pairs=pairs,
         only=only,
+        side=side,
         output=None if output is None else Path(output),
         overwrite=overwrite,
         progress=progress,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,5 +64,14 @@ def checked(raw: Mapping[str, Any], kind: type[AnySection], *, where: str) -> An
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "top level"
-        what = " ".join(str(first["msg"]).removeprefix("Value error, ").split())
-        raise ConfigError(f"{where}: {place}: {what}") from error
+        raise ConfigError(f"{where}: {place}: {_told(first)}") from error
+
+
+def _told(error: Any) -> str:
+    """What is wrong, and with which value, where our own message does not say so."""
+    what = " ".join(str(error["msg"]).removeprefix("Value error, ").split())
+    if error["type"] == "missing":
+        return "is required, and not there"
+    if error["type"] == "value_error" or isinstance(error["input"], (dict, list, tuple)):
+        return what
+    return f"{what}; found {textwrap.shorten(repr(error['input']), 60)}"

@@ -15,6 +15,7 @@ from geounet.cli import show
 @click.option("--model", "-m", metavar="NAME|FOLDER", help="Map scenes with this model first; see below.")
 @click.option("--data", metavar="FILE.yaml", help="Scenes and labels for --model: a training file, or a list.")
 @click.option("--only", metavar="A[,B]", help="Scenes or groups of --data that count.")
+@click.option("--side", metavar="NAME", help="Of a training file: learned, validated or holdout, with its squares.")
 @click.option("--maps", metavar="FOLDER", help="Keep what --model maps there, a folder per scene.")
 @click.option("--config", metavar="FILE.yaml", help="Options of geounet infer for --model: overlap, tta, device, …")
 @click.option(
@@ -53,7 +54,7 @@ def evaluate(
     Pixels where either raster has no data do not count. Intervals are 95 %, from blocks of ground drawn again
     and again.
     """
-    of_model = {name: given.pop(name) for name in ("model", "data", "only", "maps", "config")}
+    of_model = {name: given.pop(name) for name in ("model", "data", "only", "side", "maps", "config")}
     if of_model["model"] is not None:
         files = {"scene": prediction, "truth": truth}
         return _judge({**files, **of_model, "classes": _split(classes), **given}, as_json=as_json, quiet=quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -42,7 +43,8 @@ def train(  # noqa: PLR0917
     geounet train configs/train/landuse-roads.yaml -o trained
     geounet infer scene.tif --model trained/landuse-roads
 
-    Stopped with Ctrl-C or killed, the same command goes on from the last checkpoint.
+    Stopped with Ctrl-C or killed, the same command goes on from the last checkpoint. What a CONFIG.yaml may say:
+    configs/train/*.yaml, with comments, and docs/training.md.
     """
     asked = {"--folds": folds is not None, "--samples": samples is not None, "--dry-run": dry_run}
     if sum(asked.values()) > 1:
@@ -79,10 +81,12 @@ def _train_folds(config: str, output: str, folds: int, *, as_json: bool, quiet: 
 
         told: dict[str, Any] = {"progress": progress.tell, "tick": progress.tick, "warn": progress.warn}
         summary = train_folds(config, output, folds, begin=begin, **told, **given)
+    found = json.loads(summary.read_text(encoding="utf-8"))
     if as_json:
-        show.json_line("done", folds=summary)
+        show.json_line("done", folds=summary, mean=found["mean"], deviation=found["deviation"])
     elif not quiet:
-        click.echo(f"scores of {folds} folds in {summary}")
+        click.echo(f"scores of {folds} folds in {summary}; mean and deviation:")
+        show.table([(n, f"{mean:.3f} ± {found['deviation'][n]:.3f}") for n, mean in found["mean"].items()])
     return 0
 
 

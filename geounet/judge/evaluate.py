@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,10 @@ from geounet.run.pipeline import infer_scene
 from geounet.run.progress import Progress
 from geounet.run.result import Run
 from geounet.score.classes import looks_like_mask
-from geounet.score.evaluate import check_free, looking_at
+from geounet.score.evaluate import check_free
 from geounet.score.ground import score_vectors
-from geounet.score.labels import RasterPair, score_scenes
+from geounet.score.labels import score_scenes
+from geounet.score.pairs import RasterPair
 from geounet.score.rasters import LabelFile
 from geounet.score.scores import Scores
 from geounet.score.settings import Settings
@@ -33,6 +34,7 @@ def evaluate_scenes(
     data: Path | None = None,
     pairs: Sequence[Judged] = (),
     only: Sequence[str] = (),
+    side: str | None = None,
     output: Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -40,7 +42,8 @@ def evaluate_scenes(
     """Map scenes with the model of ``options`` through the route of every run, and score the maps.
 
     ``options.output`` keeps the maps in a folder per scene, where the same call finds them again; without it they
-    are gone afterwards. ``data``: a data file; ``pairs``: scenes and truths by themselves.
+    are gone afterwards. ``data``: a data file, ``only`` and ``side`` what of it counts (see `labelled_scenes`);
+    ``pairs``: scenes and truths by themselves.
 
     Raises RequestError where it cannot work, and what `geounet.run.pipeline.infer_scene` raises.
     """
@@ -50,20 +53,21 @@ def evaluate_scenes(
     package = load_model(options.model, allow_pickle=options.allow_pickle)
     with _maps_folder(options) as maps, tempfile.TemporaryDirectory(prefix="geounet-") as scratch:
         scenes = [*pairs]
+        doubts: list[str] = []
         if data is not None:
-            scenes += labelled_scenes(data, package.spec, only=only, scratch=Path(scratch))
+            scenes, doubts = labelled_scenes(data, package.spec, only=only, side=side, scratch=Path(scratch))
         _check_names(scenes)
-        runs = [_map(scene, options, maps, progress) for scene in scenes]
+        runs = _map_all(scenes, options, maps, progress)
         parts, warnings = _score(
             scenes, runs, package.spec, options=options, settings=settings, scratch=Path(scratch)
         )
     found = Evaluation(
         model=f"{package.spec.name} {package.spec.version}",
         digest=package.digest,
-        scenes=tuple(scene.name for scene in scenes),
+        scenes=_names(scenes),
         parts=parts,
         settings=_seen(options, package.spec, runs),
-        warnings=(*seen_before(scenes, package.spec), *warnings),
+        warnings=(*seen_before(scenes, package.spec), *doubts, *warnings),
     )
     if output is not None:
         found.write(output)
@@ -85,8 +89,26 @@ def _check_names(scenes: Sequence[Judged]) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None or not names:
         raise ConfigError(f"two scenes are called {twice!r}; give each its own name" if twice else "no scene given")
-    if strange := next((name for name in names if Path(name).name != name or name in ("", "..", ".")), None):
+    alone = [scene.told_as for scene in scenes]
+    if strange := next((name for name in alone if Path(name).name != name or name in ("", "..", ".")), None):
         raise ConfigError(f"scene name {strange!r}: expected a name without folders")
+
+
+def _names(scenes: Sequence[Judged]) -> tuple[str, ...]:
+    """Every scene, and every folder of chips, once."""
+    return tuple(dict.fromkeys(scene.told_as for scene in scenes))
+
+
+def _map_all(scenes: Sequence[Judged], options: InferOptions, maps: Path, progress: Progress) -> list[Run]:
+    """Every scene with its stages; chips are one stage together, or there would be no end of lines."""
+    runs = {scene.name: _map(scene, options, maps, progress) for scene in scenes if not scene.origin}
+    if chips := [scene for scene in scenes if scene.origin]:
+        progress.start("chips", total=len(chips), unit="images")
+        for chip in chips:
+            runs[chip.name] = _map(chip, options, maps, Progress())
+            progress.advance()
+        progress.finish()
+    return [runs[scene.name] for scene in scenes]
 
 
 def _map(scene: Judged, options: InferOptions, maps: Path, progress: Progress) -> Run:
@@ -114,7 +136,8 @@ def _score(
         except RequestError as error:
             warnings.append(f"{head.name} is not scored: {error}")
             continue
-        for scene, run in zip(scenes, runs, strict=True) if head.lines else ():
+        lined = [pair for pair in zip(scenes, runs, strict=True) if head.lines and not pair[0].origin]
+        for scene, run in lined:
             name = f"{head.name}_lines of {scene.name}"
             try:
                 parts[name] = _score_lines(head, scene, run, settings, scratch)
@@ -130,10 +153,12 @@ def _heads(scenes: Sequence[Judged], spec: ModelSpec) -> list[Head]:
     masks = [head for head in spec.heads if head.kind == "mask"]
     if not masks or len(masks) == len(spec.heads):
         return list(spec.heads)
-    with ExitStack() as stack:
-        truths = [stack.enter_context(LabelFile(scene.truth)) for scene in scenes]
-        nameless = all(not truth.names for truth in truths)
-        return masks if nameless and looks_like_mask(*(t.legend() for t in truths)) else list(spec.heads)
+    return masks if all(_is_nameless_mask(scene.truth) for scene in scenes) else list(spec.heads)
+
+
+def _is_nameless_mask(path: Path) -> bool:
+    with LabelFile(path) as truth:
+        return not truth.names and looks_like_mask(truth.legend())
 
 
 def _score_head(
@@ -141,19 +166,19 @@ def _score_head(
 ) -> Scores:
     mask = head.kind == "mask"
     wanted = replace(settings, kind="mask", classes=(head.classes[1].name,)) if mask else settings
-    with ExitStack() as stack:
-        pairs = [
-            RasterPair(
-                name=scene.name,
-                prediction=run.paths[f"{head.name}.tif"],
-                truth=scene.truth,
-                confidence=run.paths[f"{head.name}_confidence.tif"],
-                look=stack.enter_context(looking_at(scene.image, scene.truth, bands=options.bands)),
-            )
-            for scene, run in zip(scenes, runs, strict=True)
-        ]
-        found = score_scenes(pairs, wanted)
-    return replace(found, prediction=head.name, truth=", ".join(scene.name for scene in scenes))
+    pairs = [
+        RasterPair(
+            name=scene.name,
+            prediction=run.paths[f"{head.name}.tif"],
+            truth=scene.truth,
+            confidence=run.paths[f"{head.name}_confidence.tif"],
+            image=scene.image,
+            bands=None if options.bands is None else tuple(options.bands),
+            origin=scene.origin,
+        )
+        for scene, run in zip(scenes, runs, strict=True)
+    ]
+    return replace(score_scenes(pairs, wanted), prediction=head.name, truth=", ".join(_names(scenes)))
 
 
 def _score_lines(head: Head, scene: Judged, run: Run, settings: Settings, scratch: Path) -> Scores:
@@ -188,8 +213,10 @@ def _seen(options: InferOptions, spec: ModelSpec, runs: Sequence[Run]) -> dict[s
 
 def seen_before(scenes: Sequence[Judged], spec: ModelSpec) -> list[str]:
     """A line for scenes that the model was trained on, as its package says."""
-    learned = {entry.get("name") for entry in spec.provenance.get("trained_on", ()) if isinstance(entry, dict)}
-    again = [scene.name for scene in scenes if scene.name in learned]
+    story = spec.provenance
+    learned = {entry.get("name") for entry in story.get("trained_on", ()) if isinstance(entry, dict)}
+    last = set((story.get("finish") or {}).get("trained_on", ()))  # what was held out may have been learned at last
+    again = _names([s for s in scenes if {s.name, s.told_as} & (last if s.held_out else learned | last)])
     if not again:
         return []
     return [f"{spec.name} was trained on {', '.join(again)}: these scores say nothing about other places"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +25,22 @@ def build_network(spec: ModelSpec) -> torch.nn.Module:
     """
     bands, channels = len(spec.bands), spec.channels
     if spec.architecture == "unet":
-        try:
-            config = UNetConfig(bands=bands, channels=channels, **spec.hyperparameters)
-        except TypeError as error:
-            raise ModelError(f"U-Net hyperparameters {dict(spec.hyperparameters)}: {error}") from error
-        return UNet(config)
+        return UNet(_unet_config(spec, bands, channels))
     if spec.architecture.startswith("smp:"):
         name = spec.architecture.removeprefix("smp:")
         return build_smp(name, bands=bands, channels=channels, options=spec.hyperparameters)
     raise ModelError(f"architecture {spec.architecture!r} has no torch network; expected unet or smp:<name>")
+
+
+def _unet_config(spec: ModelSpec, bands: int, channels: int) -> UNetConfig:
+    known = [f.name for f in fields(UNetConfig) if f.name not in ("bands", "channels")]
+    if strange := [name for name in spec.hyperparameters if name not in known]:
+        near = difflib.get_close_matches(strange[0], known, n=1, cutoff=0.0)[0]
+        raise ModelError(f"U-Net: unknown hyperparameter {strange[0]!r}; did you mean {near!r}?")
+    try:
+        return UNetConfig(bands=bands, channels=channels, **spec.hyperparameters)
+    except TypeError as error:
+        raise ModelError(f"U-Net hyperparameters {dict(spec.hyperparameters)}: {error}") from error
 
 
 def load_network(package: Package) -> torch.nn.Module:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from geounet.errors import ConfigError, RequestError, SceneError
-from geounet.grid.window import Window
 from geounet.io import access
 from geounet.io.features import VECTOR_SUFFIXES
-from geounet.score.pictures import Look
 from geounet.score.scores import Scores
 from geounet.score.settings import Settings
 
@@ -38,9 +31,7 @@ def evaluate_files(
     """
     if output is not None:
         check_free(Path(output), overwrite=overwrite)
-    with ExitStack() as stack:
-        look = None if image is None else stack.enter_context(looking_at(image, truth))
-        scores = _score(prediction, truth, settings, confidence=confidence, look=look)
+    scores = _score(prediction, truth, settings, confidence=confidence, image=image)
     if output is not None:
         from geounet.score.write import write_scores
 
@@ -59,35 +50,13 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"{folder / there[0]} exists; add --overwrite to replace it, or choose another --output")
 
 
-@contextmanager
-def looking_at(image: str | Path, like: str | Path, *, bands: Sequence[str] | None = None) -> Iterator[Look]:
-    """How the scene ``image`` looks, window by window, in pixels of the raster ``like``.
-
-    Raises SceneError where it cannot be read, ConfigError where it lies on another grid.
-    """
-    from geounet.io.preview import stretch
-    from geounet.io.scene import open_scene
-    from geounet.io.thumbnail import scene_thumbnail
-    from geounet.score.rasters import LabelFile
-
-    with LabelFile(like) as labels, open_scene(image, bands=bands) as scene:
-        if scene.geobox.shape != labels.geobox.shape:
-            sizes = [f"{box.width} x {box.height} px" for box in (scene.geobox, labels.geobox)]
-            raise ConfigError(f"--image {image} has {sizes[0]}, {like} has {sizes[1]}; expected one grid")
-
-        def look(window: Window) -> NDArray[np.uint8]:
-            return stretch(*scene_thumbnail(scene, window=window, shape=window.shape))
-
-        yield look
-
-
 def _score(
     prediction: str | Path,
     truth: str | Path,
     settings: Settings,
     *,
     confidence: str | Path | None = None,
-    look: Look | None = None,
+    image: str | Path | None = None,
 ) -> Scores:
     rasters = {what: _is_raster(path) for what, path in (("prediction", prediction), ("truth", truth))}
     if len(set(rasters.values())) > 1:
@@ -96,11 +65,12 @@ def _score(
     if rasters["truth"]:
         if settings.kind not in ("auto", *_RASTER_KINDS):
             raise RequestError(f"--kind {settings.kind} is for vector files; {prediction} and {truth} are rasters")
-        from geounet.score.labels import RasterPair, score_labels
+        from geounet.score.labels import score_labels
+        from geounet.score.pairs import RasterPair
 
-        pair = RasterPair(name="", prediction=prediction, truth=truth, confidence=confidence, look=look)
+        pair = RasterPair(name="", prediction=prediction, truth=truth, confidence=confidence, image=image)
         return score_labels(pair, settings)
-    if confidence is not None or look is not None:
+    if confidence is not None or image is not None:
         raise RequestError(f"--confidence and --image are for rasters; {prediction} and {truth} are vector files")
     if settings.kind in _RASTER_KINDS:
         raise RequestError(f"--kind {settings.kind} is for rasters; {prediction} and {truth} are vector files")

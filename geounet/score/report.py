@@ -14,6 +14,7 @@ from geounet.score.tell import amount, label, number, percent
 _CELL = 64
 _DIAGRAM = 320  # pixels of a reliability diagram's side
 _LARGEST = 24  # classes beyond which a matrix is not drawn
+_TITLE = 300  # pixels of what stands above it
 
 _MORE = """\
 .matrix text { font: 12px system-ui, sans-serif; fill: var(--ink); }
@@ -142,7 +143,7 @@ def _matrix(scores: Scores) -> str:
     return (
         "<section><h2>Confusion</h2><div class='scroll'>"
         "<svg class='matrix' role='img' aria-label='confusion matrix' "
-        f"width='{left + size + 4}' height='{size + 50}'>"
+        f"width='{left + max(size, _TITLE) + 4}' height='{size + 50}'>"
         f"<text x='{left}' y='12'>prediction →, truth ↓; percent of what the truth has</text>{''.join(cells)}"
         "</svg></div></section>"
     )

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from geounet.errors import SceneError, WorkError
 from geounet.grid.geobox import GeoBox
-from geounet.train.sources import OpenSource, Source, content_key, strips
+from geounet.train.open_source import OpenSource, strips
+from geounet.train.source import Source, content_key
 
 GIB = 2**30
 
@@ -32,6 +33,8 @@ class Facts:
     content: str
     """Key of the images' bytes."""
     geobox: GeoBox | None
+    truth: str = ""
+    """Key of the labels' bytes; empty where an older version decoded the scene."""
 
     @property
     def area(self) -> int:
@@ -54,7 +57,8 @@ class Facts:
                 width=width,
                 bands=len(source.bands),
                 dtype=str(opened.dtype),
-                content=content_key(source),
+                content=content_key(source.image_files),
+                truth=content_key(source.label_files),
                 geobox=opened.geobox,
             )
         finally:
@@ -170,6 +174,8 @@ class Cache:
 
     @contextmanager
     def _storing(self, what: str) -> Iterator[None]:
+        """What fails leaves no file, and no folder that was not there."""
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         try:
             yield
         except OSError as error:
@@ -177,6 +183,9 @@ class Cache:
         finally:
             for half in self.folder.glob("*.tmp"):
                 half.unlink(missing_ok=True)
+            with suppress(OSError):  # those that hold something stay
+                for folder in missing:
+                    folder.rmdir()
 
 
 def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from geounet.errors import ConfigError
+from geounet.io.atomic import publish_text
 from geounet.model.package import load_model
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.recipe import train_config
@@ -41,8 +42,11 @@ def train_folds(
         raise ConfigError("--folds trains on one device; leave --devices out")  # DDP starts this program only once
     file, folder = Path(config_path), Path(output)
     config, cache = load_config(file), folder / "cache"
-    scenes = load_scenes(config, root=file.parent / config.data.root, cache=cache)
-    parts = fold_groups([s for s in scenes if s.group not in config.data.holdout_groups], folds)
+
+    def divide(scenes: Sequence[TrainScene]) -> list[tuple[str, ...]]:
+        return fold_groups([s for s in scenes if s.group not in config.data.holdout_groups], folds)
+
+    parts = divide(load_scenes(config, root=file.parent / config.data.root, cache=cache, check=divide))
     found = []
     for number, groups in enumerate(parts, start=1):
         if begin is not None:
@@ -62,9 +66,7 @@ def train_folds(
         found.append(
             {"fold": number, "validated_on": groups, "package": str(package.relative_to(folder)), **scores}
         )
-    summary = folder / SUMMARY
-    summary.write_text(json.dumps({"folds": found, **_spread(found)}, indent=2) + "\n", encoding="utf-8")
-    return summary
+    return publish_text(folder / SUMMARY, json.dumps({"folds": found, **_spread(found)}, indent=2) + "\n")
 
 
 def _of_fold(config: TrainConfig, groups: tuple[str, ...]) -> TrainConfig:

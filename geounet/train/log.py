@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from geounet.train.events import Events
 from geounet.train.state import METRICS, Training, TrainStep
 
 EVENTS = "tensorboard"
@@ -22,7 +23,7 @@ class Log:
             keys = ["mean_iou", "accuracy", *(f"iou_{c.name}" for c in head.classes)]
             self.columns += [f"{head.name}_{key}" for key in keys]
         self._keep_until(training.step)
-        self.events = _event_writer(training) if training.config.tensorboard else None
+        self.events = _open_events(training) if training.config.tensorboard else None
 
     def _keep_until(self, step: int) -> None:
         """Lines after the checkpoint that a resumed run starts from will be written again."""
@@ -47,10 +48,8 @@ class Log:
         with self.path.open("a", newline="", encoding="utf-8") as stream:
             csv.DictWriter(stream, self.columns, restval="", extrasaction="ignore").writerow(row)
         if self.events is not None:
-            for name, value in row.items():
-                if name != "step":
-                    self.events.add_scalar(name, float(value), event.step)
-            self.events.flush()
+            values = {name: float(value) for name, value in row.items() if name != "step"}
+            self.events.write(values, event.step)
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
@@ -62,13 +61,12 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
     return [row for row in rows if (row.get("step") or "").isdigit() and None not in row.values()]
 
 
-def _event_writer(training: Training) -> Any:
-    """tensorboardX's writer, which needs no TensorFlow; None where it is not installed."""
+def _open_events(training: Training) -> Events | None:
+    """None where tensorboardX is not installed."""
     try:
-        from tensorboardX import SummaryWriter
+        return Events(training.folder / EVENTS, after=training.step)
     except ImportError:
         return None
-    return SummaryWriter(str(training.folder / EVENTS), purge_step=training.step + 1 if training.step else None)
 
 
 def draw_curves(metrics: Path) -> bytes | None:

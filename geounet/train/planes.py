@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geounet.grid.window import Window
-from geounet.train.sources import OpenSource, Source, strips
+from geounet.train.open_source import OpenSource, strips
+from geounet.train.source import Source
 
 _OPEN = 24
 """Scenes that each thread keeps open."""

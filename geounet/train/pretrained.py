@@ -62,6 +62,12 @@ def load_encoder(network: nn.Module, source: str, root: Path, *, first: First = 
     return Loaded(source=source, tensors=len(state), wanted=len(within))
 
 
+def check_source(source: str, root: Path) -> None:
+    """ConfigError where `load_encoder` would find nothing under that name."""
+    if source != LITE0 and not (root / source).is_file():
+        raise ConfigError(f"encoder_weights {source!r}: no such file; expected {LITE0} or a .safetensors file")
+
+
 def _floating(module: nn.Module) -> dict[str, Tensor]:
     """Tensors that are learned or measured: all but counters."""
     return {name: tensor for name, tensor in module.state_dict().items() if tensor.is_floating_point()}

@@ -11,8 +11,8 @@ import numpy as np
 
 from geounet.grid.window import Window
 from geounet.model.spec import NODATA, rgb
+from geounet.train.open_source import EMPTY, strips
 from geounet.train.scenes import TrainScene
-from geounet.train.sources import EMPTY, strips
 
 _LAYOUT = {
     "driver": "GTiff",
@@ -40,11 +40,12 @@ def write_image(path: Path, scene: TrainScene, names: Sequence[str]) -> Path:
     return path
 
 
-def write_truth(path: Path, scene: TrainScene, classes: Mapping[str, str], *, like: Path) -> Path:
-    """The scene's labels as a raster of classes, on the grid of the raster ``like``.
+def write_truth(path: Path, scene: TrainScene, classes: Mapping[str, str], *, like: Path) -> int:
+    """The scene's labels as a raster of classes, on the grid of the raster ``like``; how many pixels have one.
 
     ``classes``: colour of every class by its name, in the order of their values. Unknown is nodata.
     """
+    known = 0
     height, width = scene.shape
     profile = {**_LAYOUT, "count": 1, "dtype": "uint8", "nodata": NODATA, **_place(like)}
     with _created(path, height=height, width=width, **profile) as file:
@@ -56,7 +57,8 @@ def write_truth(path: Path, scene: TrainScene, classes: Mapping[str, str], *, li
             labels = np.array(scene.labels[window.slices()])
             labels[labels == EMPTY] = NODATA
             file.write(labels, 1, window=_raster_window(window))
-    return path
+            known += int((labels != NODATA).sum())
+    return known
 
 
 def _raster_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:

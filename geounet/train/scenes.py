@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from geounet.errors import ConfigError, SceneError
+from geounet.errors import ConfigError
 from geounet.grid.geobox import GeoBox
-from geounet.model.spec import NODATA
 from geounet.train.cache import Bundle, Cache, Facts
-from geounet.train.config import ChipsConfig, LabelsConfig, SampleConfig, SceneConfig, TrainConfig
-from geounet.train.labels import LabelTable, Legend, burn_layer, class_value
+from geounet.train.config import ChipsConfig, SceneConfig, TrainConfig
+from geounet.train.find import find_sources, listed_sources
+from geounet.train.labels import Legend
+from geounet.train.open_source import EMPTY
 from geounet.train.planes import DirectPlane, DirectReader, Plane
-from geounet.train.sources import EMPTY, Source
+from geounet.train.source import Source
 
-__all__ = ["EMPTY", "TrainScene", "load_scenes", "read_scene"]
-
-SAMPLE_CLASSES = ["building", "land", "road", "vegetation", "water"]
+__all__ = ["EMPTY", "TrainScene", "load_scenes", "open_scenes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +41,8 @@ class TrainScene:
     """The images."""
     content: str = ""
     """Equal for copies of one image."""
+    truth: str = ""
+    """Equal for copies of the labels."""
     geobox: GeoBox | None = None
     """Where it lies; None without a CRS, or where it is made of parts."""
 
@@ -52,12 +52,16 @@ class TrainScene:
         return self.labels.shape[0], self.labels.shape[1]
 
 
-def load_scenes(config: TrainConfig, *, root: Path, cache: Path) -> list[TrainScene]:
+def load_scenes(
+    config: TrainConfig, *, root: Path, cache: Path, check: Callable[[list[TrainScene]], object] | None = None
+) -> list[TrainScene]:
     """All scenes of the file, the chips behind them, the drawn ones last.
 
     What the disk budget has room for is decoded into ``cache``, and what was decoded there for other scenes is
-    removed. Raises SceneError where files are missing, parts do not fit, a band is missing, or labels have
-    unknown values; ConfigError where the file asks for what cannot be.
+    removed. ``check`` sees the scenes before any is decoded: what it raises costs no hour.
+
+    Raises SceneError where files are missing, parts do not fit, a band is missing, or labels have unknown values;
+    ConfigError where the file asks for what cannot be.
     """
     store = Cache(cache)
     bundles = [Bundle(sources=sources, key=_key(sources)) for sources in find_sources(config, root, cache)]
@@ -65,6 +69,8 @@ def load_scenes(config: TrainConfig, *, root: Path, cache: Path) -> list[TrainSc
         raise ConfigError("data names no scene; expected scenes, chips or samples")
     store.forget_others({bundle.key for bundle in bundles})
     facts = [store.facts(bundle) for bundle in bundles]
+    if check is not None:
+        check([scene for pair in zip(bundles, facts, strict=True) for scene in _scenes(*pair, None)])
     sizes = [(bundle, sum(f.nbytes for f in known)) for bundle, known in zip(bundles, facts, strict=True)]
     kept = store.within(sizes, config.data.cache_gb)
     store.forget_others(kept)
@@ -95,8 +101,9 @@ def _scenes(bundle: Bundle, facts: Sequence[Facts], store: Cache | None) -> list
             synthetic=source.synthetic,
             digest=bundle.key,
             origin=source.origin,
-            files=tuple(path for stack in source.images for path in stack),
+            files=source.image_files,
             content=f.content,
+            truth=f.truth,
             geobox=f.geobox,
         )
         for source, f, (image, labels) in zip(bundle.sources, facts, planes, strict=True)
@@ -109,137 +116,9 @@ def _direct(source: Source, facts: Facts) -> tuple[Plane, Plane]:
     return image, DirectPlane(reader, which=1, shape=shape, dtype=np.dtype(np.uint8))
 
 
-def find_sources(config: TrainConfig, root: Path, cache: Path) -> list[tuple[Source, ...]]:
-    """What the file names, every scene by itself and the chips of a folder together."""
-    legend, bands = Legend.of(config), tuple(band.name for band in config.bands)
-    found = [(_source(scene, legend, bands, root),) for scene in config.data.scenes]
-    folders = [_chips(chips, legend, bands, root) for chips in config.data.chips]
-    drawn = _write_samples(config, cache / "samples")
-    values = legend.without_colors
-    return [*found, *folders, *((_source(scene, values, bands, cache, synthetic=True),) for scene in drawn)]
-
-
-def read_scene(scene: SceneConfig, legend: Legend, *, bands: Sequence[str], root: Path) -> TrainScene:
-    """One scene by itself, read from its rasters. Raises SceneError as `load_scenes` does."""
-    bundle = Bundle(sources=(_source(scene, legend, tuple(bands), root),), key="")
-    return _scenes(bundle, [Facts.read(bundle.sources[0])], None)[0]
-
-
-def _source(
-    scene: SceneConfig, legend: Legend, bands: tuple[str, ...], root: Path, *, synthetic: bool = False
-) -> Source:
-    labels = LabelsConfig(raster=scene.labels) if isinstance(scene.labels, str) else scene.labels
-    patterns = (scene.image,) if isinstance(scene.image, str) else scene.image
-    stacks = [_matches(scene.name, pattern, root, scene.columns) for pattern in patterns]
-    counts = [len(stack) for stack in stacks]
-    if len(set(counts)) > 1:
-        raise SceneError(f"scene {scene.name!r}: its image patterns match {counts} files; expected equally many")
-    return Source(
-        name=scene.name,
-        group=scene.group,
-        images=tuple(zip(*stacks, strict=True)),
-        labels=() if labels.raster is None else _matches(scene.name, labels.raster, root, scene.columns),
-        columns=scene.columns,
-        bands=bands,
-        chosen=None if scene.bands is None else tuple(str(band) for band in scene.bands),
-        nodata=scene.nodata,
-        mask=None if scene.mask is None else root / scene.mask,
-        table=LabelTable.of(legend, labels),
-        layers=tuple(burn_layer(layer, root, legend) for layer in labels.layers),
-        background=NODATA if labels.background is None else class_value(labels.background, legend),
-        origin=scene.name,
-        synthetic=synthetic,
-    )
-
-
-def _matches(name: str, pattern: str, root: Path, columns: int) -> tuple[Path, ...]:
-    """The files of a pattern, in order of name."""
-    paths = sorted(root.glob(pattern)) if "*" in pattern else [root / pattern]
-    if not paths or len(paths) % columns:
-        raise SceneError(
-            f"scene {name!r}: {pattern!r} matches {len(paths)} files in {root}; "
-            f"expected a multiple of {columns} columns, at least one row"
-        )
-    return tuple(paths)
-
-
-def _chips(chips: ChipsConfig, legend: Legend, bands: tuple[str, ...], root: Path) -> tuple[Source, ...]:
-    """A source per chip."""
-    images = _matches(chips.name, chips.images, root, 1)
-    labels = _matches(chips.name, chips.labels, root, 1)
-    if len(images) != len(labels):
-        raise SceneError(
-            f"chips {chips.name!r}: {len(images)} images and {len(labels)} labels; expected a mask for each image"
-        )
-    _check_pairs(chips.name, images, labels)
-    table = LabelTable.of(legend, LabelsConfig(raster=chips.labels, kind=chips.kind, values=chips.values))
-    return tuple(
-        Source(
-            name=f"{chips.name}/{image.relative_to(root).with_suffix('').as_posix()}",
-            group=_group(chips, image.relative_to(root)),
-            images=((image,),),
-            labels=(mask,),
-            bands=bands,
-            chosen=None if chips.bands is None else tuple(str(band) for band in chips.bands),
-            nodata=chips.nodata,
-            table=table,
-            origin=chips.name,
-        )
-        for image, mask in zip(images, labels, strict=True)
-    )
-
-
-def _check_pairs(name: str, images: Sequence[Path], labels: Sequence[Path]) -> None:
-    """What tells the images apart tells the masks apart: ``img_07.jpg`` goes with ``07_mask.png``."""
-    for image, mask, left, right in zip(images, labels, _telling(images), _telling(labels), strict=True):
-        if left != right:
-            raise SceneError(
-                f"chips {name!r}: {image.name} would be paired with {mask.name}; "
-                "expected masks with the names or the numbers of their images"
-            )
-
-
-def _telling(paths: Sequence[Path]) -> list[str]:
-    """The stems without what all of them begin and end with."""
-    stems = [path.stem for path in paths]
-    first = _common(stems)
-    last = _common([stem[first:][::-1] for stem in stems])
-    return [stem[first : len(stem) - last] for stem in stems]
-
-
-def _common(texts: Sequence[str]) -> int:
-    """How many letters all of them begin with."""
-    low, high = min(texts), max(texts)
-    return next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
-
-
-def _group(chips: ChipsConfig, path: Path) -> str:
-    if chips.group_by is None:
-        return chips.group
-    found = re.search(chips.group_by, path.as_posix())
-    if found is None or found.group(1) is None:
-        raise ConfigError(f"chips {chips.name!r}: group_by {chips.group_by!r} finds nothing in {path.as_posix()}")
-    return f"{chips.group}{found.group(1)}"
-
-
-def _write_samples(config: TrainConfig, folder: Path) -> list[SceneConfig]:
-    """Draw the sample scenes that are not there yet. Their classes are ours, in our order."""
-    wanted = config.data.samples
-    if wanted.seeds and [c.name for c in config.classes] != SAMPLE_CLASSES:
-        raise ConfigError(f"sample scenes show {', '.join(SAMPLE_CLASSES)}; expected these classes")
-    return [_write_sample(folder, wanted, seed) for seed in wanted.seeds]
-
-
-def _write_sample(folder: Path, wanted: SampleConfig, seed: int) -> SceneConfig:
-    from geounet.sample.write import sample_paths, write_sample
-
-    name = f"sample_{wanted.size}_{seed}"
-    paths = sample_paths(folder / f"{name}.tif")
-    if not (paths.scene.exists() and paths.truth_landuse.exists()):
-        write_sample(paths.scene, size=wanted.size, seed=seed, overwrite=True)
-    return SceneConfig(
-        name=name,
-        group=wanted.group,
-        image=f"{folder.name}/{paths.scene.name}",
-        labels=f"{folder.name}/{paths.truth_landuse.name}",
-    )
+def open_scenes(
+    scenes: Sequence[SceneConfig], chips: Sequence[ChipsConfig], legend: Legend, *, bands: Sequence[str], root: Path
+) -> list[TrainScene]:
+    """Scenes and chips that are read from their rasters. Raises SceneError as `load_scenes` does."""
+    found = [source for sources in listed_sources(scenes, chips, legend, tuple(bands), root) for source in sources]
+    return [_scenes(Bundle(sources=(s,), key=s.key), [Facts.read(s)], None)[0] for s in found]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 import geounet
 from geounet.errors import MissingExtraError
+from geounet.io.atomic import publish_bytes
 from geounet.model import package
 from geounet.model.export import export_graph
 from geounet.model.networks import state_arrays
@@ -55,8 +57,8 @@ def _story(training: Training, warn: Callable[[str], None]) -> dict[str, bytes]:
         warn("no curves are drawn: matplotlib is not installed; run: pip install 'geounet[train]'")
     else:
         story[CURVES] = curves
-        (training.folder / CURVES).write_bytes(curves)
-    (training.folder / "resolved.yaml").write_bytes(story["train.yaml"])
+        publish_bytes(training.folder / CURVES, curves)
+    publish_bytes(training.folder / "resolved.yaml", story["train.yaml"])
     return story
 
 
@@ -64,8 +66,8 @@ def _with_provenance(training: Training, material: Material, *, step: int) -> Mo
     config = training.config
     record: dict[str, Any] = {
         **config.notes,
-        "trained_on": [_describe(scene) for scene in material.learned],
-        "validated_on": [_describe(scene) for scene in material.held],
+        "trained_on": data_of(material.learned),
+        "validated_on": data_of(material.held),
         "scores": training.scores,
         "step": step,
         "steps": config.optimiser.steps,
@@ -91,13 +93,23 @@ def _device_name(training: Training) -> str:
     return name if training.devices == 1 else f"{training.devices} × {name}"
 
 
-def _describe(scene: TrainScene) -> dict[str, Any]:
-    height, width = scene.labels.shape
+def data_of(scenes: Sequence[TrainScene]) -> list[dict[str, Any]]:
+    """Of each scene what it is and a digest of its bytes; the chips of a folder are one for each group."""
+    found: dict[tuple[str, str], list[TrainScene]] = {}
+    for scene in scenes:
+        found.setdefault((scene.origin or scene.name, scene.group), []).append(scene)
+    return [_describe(name, group, members) for (name, group), members in found.items()]
+
+
+def _describe(name: str, group: str, members: Sequence[TrainScene]) -> dict[str, Any]:
+    height, width = members[0].shape
+    pixels = sum(scene.shape[0] * scene.shape[1] for scene in members)
+    size = {"height": height, "width": width} if len(members) == 1 else {"images": len(members), "pixels": pixels}
+    contents = "".join(scene.content + scene.truth for scene in members)
     return {
-        "name": scene.name,
-        "group": scene.group,
-        "height": height,
-        "width": width,
-        "drawn": scene.synthetic,
-        "digest": scene.digest,
+        "name": name,
+        "group": group,
+        **size,
+        "drawn": members[0].synthetic,
+        "digest": hashlib.sha256(contents.encode()).hexdigest(),
     }

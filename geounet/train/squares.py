@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from geounet.grid.window import Window
 from geounet.model.spec import NODATA
 from geounet.train.config import BlocksConfig
+from geounet.train.open_source import EMPTY
 from geounet.train.scenes import TrainScene
-from geounet.train.sources import EMPTY
 
 Key = tuple[str, int, int]
 """Name of the ground, row and column of a square."""

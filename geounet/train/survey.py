@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from geounet.errors import ConfigError
 from geounet.grid.window import Window
 from geounet.train.config import TrainConfig
+from geounet.train.open_source import EMPTY, strips
 from geounet.train.scenes import TrainScene
-from geounet.train.sources import EMPTY, strips
 
 MOST_PLACES = 8192
 """Of each class, in a scene."""

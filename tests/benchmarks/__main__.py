@@ -38,6 +38,7 @@ def main() -> None:
         model=arguments.model,
         threads=arguments.threads,
         blocks=arguments.blocks,
+        batches=arguments.batches,
         large=arguments.large,
     )
     load = machine.load()
@@ -69,6 +70,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--model", default="landuse-roads", help="model package, by name or folder")
     parser.add_argument("--threads", type=int, default=len(psutil.Process().cpu_affinity()), help="tiles at a time")
     parser.add_argument("--blocks", type=int, default=5000, help="of the benchmark scale; with --large 100,000")
+    parser.add_argument("--batches", type=int, default=12, help="drawn by each side of training; steps: a quarter")
     parser.add_argument("--large", action="store_true", help="also what takes many minutes (memory at 32768²)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into this page")
     return parser.parse_args()

@@ -21,6 +21,8 @@ class Settings:
     """Tiles side by side; the cores of the machine."""
     blocks: int = 5000
     """Blocks of the run that measures what a block costs besides its network."""
+    batches: int = 12
+    """Drawn by each side of ``training``; a step for every fourth."""
     large: bool = False
     """Also what takes many minutes."""
 

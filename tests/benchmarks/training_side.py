@@ -1,4 +1,4 @@
-"""A measuring program: batches without a trainer, or training steps without a reader, in a process of its own.
+"""A measuring program: batches without a trainer, steps without a reader, or both, in a process of its own.
 
 ``python -m tests.benchmarks.training_side '{"what": …}'``; see :func:`main` for what it takes and answers.
 """
@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -20,9 +21,11 @@ from geounet.sample.write import sample_paths
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.data import Scaling, WindowSource
 from geounet.train.material import make_spec, read_material
+from geounet.train.recipe import train_config
 from tests.benchmarks.processes import ROOT
 
 DEFAULT = ROOT / "configs" / "train" / "landuse-roads.yaml"
+_KEPT = {"name", "bands", "heads", "head_weights", "network", "optimiser"}
 _EVERYTHING = {"elastic": 4, "channel_dropout": 0.1, "cutmix": 0.3}
 
 
@@ -41,7 +44,8 @@ def configure(scene: Path, *, labels: str, direct: bool, everything: bool) -> Tr
     }
     plain = [{**c.model_dump(), "label_color": None} for c in config.classes]
     augment = {**config.augment.model_dump(), **(_EVERYTHING if everything else {})}
-    return TrainConfig.model_validate({**config.model_dump(), "classes": plain, "data": data, "augment": augment})
+    kept = config.model_dump(include=_KEPT)
+    return TrainConfig.model_validate({**kept, "classes": plain, "data": data, "augment": augment})
 
 
 def source_of(config: TrainConfig, cache: Path) -> WindowSource:
@@ -90,6 +94,19 @@ def learn(config: TrainConfig, *, cache: Path, count: int, threads: int) -> dict
     return {"wall": time.perf_counter() - started, "cpu": time.process_time() - before, "batches": count}
 
 
+def train(config: TrainConfig, *, cache: Path, count: int, threads: int) -> dict[str, float]:
+    """Seconds for ``count`` steps of the trainer, after the first two and without the last, which also saves."""
+    ticks: list[tuple[float, float]] = []
+    optimiser = config.optimiser.model_copy(update={"steps": count + 3})
+    schedule = config.schedule.model_copy(update={"save_every": count + 3, "patience": None})
+    short = config.model_copy(update={"optimiser": optimiser, "schedule": schedule})
+    told: dict[str, Any] = {"tick": lambda _: ticks.append((time.perf_counter(), time.process_time()))}
+    with TemporaryDirectory() as folder:
+        train_config(short, Path(folder), base=ROOT, cache=cache, device="cpu", threads=threads, **told)
+    (begun, before), (ended, after) = ticks[1], ticks[-2]
+    return {"wall": ended - begun, "cpu": after - before, "batches": count}
+
+
 def main(
     *,
     what: str,
@@ -101,15 +118,17 @@ def main(
     direct: bool = False,
     everything: bool = False,
 ) -> None:
-    """Print seconds of wall and of CPU time; ``what``: ``read`` or ``learn``."""
+    """Print seconds of wall and of CPU time; ``what``: ``read``, ``learn`` or ``train``."""
     from geounet.heap import keep_freed_memory
 
     keep_freed_memory()
     config = configure(Path(scene), labels=labels, direct=direct, everything=everything)
+    folder = Path(cache) / ("direct" if direct else "decoded")  # each would forget what the other needs
     if what == "read":
-        print(json.dumps(read(config, cache=Path(cache), count=count)))
-    else:
-        print(json.dumps(learn(config, cache=Path(cache), count=count, threads=threads)))
+        print(json.dumps(read(config, cache=folder, count=count)))
+        return
+    side = {"learn": learn, "train": train}[what]
+    print(json.dumps(side(config, cache=folder, count=count, threads=threads)))
 
 
 if __name__ == "__main__":

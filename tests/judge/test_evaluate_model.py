@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import packages
 import pytest
 import rasterio
+import torch
 import yaml
 from PIL import Image
 
@@ -147,8 +149,9 @@ def test_what_cannot_be_judged_is_refused_in_one_line(model, scene, truth, tmp_p
     (tmp_path / "twice.yaml").write_text(yaml.safe_dump({"scenes": listed}))
     with pytest.raises(ConfigError, match="two scenes"):
         geounet.evaluate_model(model, data=tmp_path / "twice.yaml")
+    (tmp_path / "once.yaml").write_text(yaml.safe_dump({"scenes": listed[:1]}))
     with pytest.raises(ConfigError, match="--only c"):
-        geounet.evaluate_model(model, data=tmp_path / "twice.yaml", only=["c"])
+        geounet.evaluate_model(model, data=tmp_path / "once.yaml", only=["c"])
     small = packages.write_scene(tmp_path / "small.tif", np.ones((1, 20, 20), np.uint8))
     with pytest.raises(RequestError):
         geounet.evaluate_model(model, scene=scene, truth=small, device="cpu")
@@ -162,3 +165,57 @@ def test_what_cannot_be_judged_is_refused_in_one_line(model, scene, truth, tmp_p
     ):
         assert run(["evaluate", *arguments]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def sees_bright(folder):
+    """A model that marks as road what is bright in red."""
+    head = replace(packages.ROAD, lines=True)
+    spec = packages.tiny_spec(heads=(packages.LANDUSE, head))
+    network = packages.constant(spec, (1, 0, 0, -8))
+    with torch.no_grad():
+        for layer in network.stem:
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.weight[0, 0, 1, 1] = 1
+        network.head.weight[3, 0] = 16
+    return packages.save(folder, network, spec, graph=False)
+
+
+def test_roads_are_scored_as_lines_against_drawn_ones_and_those_of_the_true_mask(tmp_path):
+    model = sees_bright(tmp_path / "bright")
+    roads = np.zeros((150, 170), bool)
+    roads[70:80], roads[:, 60:70] = True, True
+    seen = roads.copy()
+    seen[70:80, 120:150] = False  # a gap in the eastern arm
+    bright = np.where(seen, 250, 20).astype(np.uint8)
+    packages.write_scene(tmp_path / "scene.tif", np.stack([bright, bright]))
+    packages.write_scene(tmp_path / "truth.tif", roads[None].astype(np.uint8))
+    geounet.vectorize(tmp_path / "truth.tif", output=tmp_path / "true.geojson", lines="1")
+    lines = next(tmp_path.glob("true*_lines.geojson"))
+    listed = [{"name": "town", "image": "scene.tif", "labels": "truth.tif", "lines": lines.name}]
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"scenes": listed}))
+    given = {"device": "cpu", "draws": 0, "buffer": 3}
+    drawn = geounet.evaluate_model(model, data=tmp_path / "data.yaml", maps=tmp_path / "maps", **given)
+    found = drawn["road_lines of town"]
+    by_file = geounet.evaluate(tmp_path / "maps" / "town" / "road_lines.geojson", lines, draws=0, buffer=3)
+    assert found.to_dict()["scores"] == by_file.to_dict()["scores"]
+    assert found["correctness"] == pytest.approx(1)
+    assert 0.8 < found["completeness"] < 0.95
+    assert 0.3 < found["apls"] < 0.95  # the eastern end cannot be reached
+    alone = geounet.evaluate_model(model, scene=tmp_path / "scene.tif", truth=tmp_path / "truth.tif", **given)
+    assert alone["road_lines of scene"].to_dict()["scores"] == found.to_dict()["scores"]
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_roads_of_a_scene_without_a_crs_are_not_scored_as_lines_and_that_is_said(tmp_path):
+    model = sees_bright(tmp_path / "bright")
+    roads = np.zeros((1, 70, 80), np.uint8)
+    roads[:, 30:40] = 1
+    packages.write_scene(tmp_path / "scene.tif", np.concatenate([roads, roads]) * 229 + 20, crs=None)
+    packages.write_scene(tmp_path / "truth.tif", roads, crs=None)
+    found = geounet.evaluate_model(
+        model, scene=tmp_path / "scene.tif", truth=tmp_path / "truth.tif", device="cpu", draws=0
+    )
+    assert list(found.parts) == ["road"]
+    assert found.warnings == (
+        "road_lines of scene are not scored: the scene has no CRS, and nobody knows how long a pixel is",
+    )

@@ -18,7 +18,7 @@ from geounet.cli.main import run
 from geounet.errors import ConfigError, RequestError
 from geounet.grid.lattice import Axis, Lattice
 from geounet.score.bootstrap import BlockGrid
-from geounet.score.seams import GRID, KINDS, count_changes, line_kinds
+from geounet.score.seam_counts import GRID, KINDS, count_changes, line_kinds
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 import yaml
 
-from geounet.errors import ConfigError
+from geounet.errors import ConfigError, RequestError
 from geounet.model.package import load_model
 from geounet.sample.write import write_sample
 from geounet.train import train
@@ -33,6 +33,18 @@ EXAMPLES = Path(__file__).parents[2] / "configs" / "train"
         ({"optimiser": {"steps": 0}}, r"optimiser\.steps: .*greater than or equal to 1"),
         ({"heads": [{"name": "x", "marks": "rail"}]}, r"marks 'rail'; expected one of building, land, water"),
         ({"network": {"divisor": 32}}, r"crop 32 and tile 40; expected multiples of 32"),
+        ({"optimiser": {}}, r"optimiser\.steps: is required, and not there"),
+        ({"optimiser": {"steps": "many"}}, r"optimiser\.steps: .*valid integer.*; found 'many'"),
+        ({"bands": []}, r"bands: .*at least 1 item"),
+        ({"bands": [{"name": "red"}] * 2}, r"bands: two bands are called 'red'"),
+        ({"heads": [{"name": "x"}, {"name": "x", "marks": "land"}]}, r"heads: two heads are called 'x'"),
+        ({"heads": [{"name": "x", "lines": True}]}, r"expected lines on a head that marks one"),
+        ({"classes": [{"name": "land", "color": "red"}]}, r"classes\.0\.color: colour 'red'; expected #rrggbb"),
+        (
+            {"classes": [{"name": "land", "color": "#ff0000"}], "heads": [{"name": "x"}]},
+            r"has one class to predict",
+        ),
+        ({"classes": [{"name": f"c{n}", "color": "#ff0000"} for n in range(255)]}, r"classes: .*at most 254 items"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(tiny: Write, sections: dict[str, Any], message: str) -> None:
@@ -41,6 +53,30 @@ def test_what_is_wrong_is_named_in_one_line(tiny: Write, sections: dict[str, Any
     with pytest.raises(ConfigError, match=message) as caught:
         load_config(tiny(**sections))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"network": {"architecture": "unett", "divisor": 2}}, r"architecture 'unett' has no torch network"),
+        ({"network": {"hyperparameters": {"dept": 1}, "divisor": 2}}, r"'dept'; did you mean 'depth'\?"),
+        ({"network": {"encoder_weights": "imagenet", "divisor": 2}}, r"'imagenet': no such file; expected effic"),
+        ({"heads": [{"name": "land use"}]}, r"head name 'land use'"),
+        ({"bands": [{"name": n, "mean": float("nan"), "std": 1} for n in "abc"]}, r"mean that is not finite"),
+        ({"data": {"validate_groups": ["z"]}}, r"validate_groups holds 'z'"),
+        ({"data": {"allow_overlap": False}}, r"'one' and 'same' stand on two sides of the split"),
+    ],
+)
+def test_what_needs_no_pixel_is_refused_before_one_is_read(
+    tiny: Write, tmp_path: Path, sections: dict[str, Any], message: str
+) -> None:
+    file = tiny()
+    if "data" in sections:
+        sections = {"data": {**yaml.safe_load(file.read_text())["data"], **sections["data"]}}
+    with pytest.raises(RequestError, match=message) as caught:
+        train(tiny(**sections), tmp_path / "out", device="cpu")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("text", ["- 1", "a: [", "!!python/object/apply:os.system ['true']", "\x00"])

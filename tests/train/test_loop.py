@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -224,3 +230,38 @@ def test_settings_that_do_not_fit_a_head_are_named(tiny: Write) -> None:
         with pytest.raises(ConfigError, match=message) as caught:
             load_config(tiny(heads=[{"name": "landuse", "loss": loss}]))
         assert "\n" not in str(caught.value)
+
+
+def alive_in(session: int) -> list[str]:
+    """Command lines of the processes of a session; zombies that nobody reaps are dead."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("all_of_them", [True, False], ids=["ctrl-c-of-a-terminal", "sigterm-to-the-first"])
+def test_two_processes_stop_after_one_step_and_go_on(tiny: Write, tmp_path: Path, *, all_of_them: bool) -> None:
+    """Ctrl-C of a terminal reaches every process, ``kill`` only the one that was started."""
+    settings = {"steps": 400, "batch": 4, "lr": 0.001}
+    schedule = {"validate_every": 400, "save_every": 5, "tile": 32, "overlap": 8}
+    file, output = tiny(network=PLAIN, heads=ENTROPY, optimiser=settings, schedule=schedule), tmp_path / "two"
+    given = ["-o", str(output), "--device", "cpu", "--devices", "2", "--threads", "1", "-q"]
+    command = [sys.executable, "-m", "geounet", "train", str(file), *given]
+    stopped = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (output / LAST).exists():
+        assert stopped.poll() is None, stopped.communicate()
+        time.sleep(0.05)
+    if all_of_them:
+        os.killpg(stopped.pid, signal.SIGINT)
+    else:
+        stopped.terminate()
+    _, said = stopped.communicate(timeout=120)
+    assert stopped.returncode == 130
+    assert re.fullmatch(r"geounet: \S*\s?stopped after step \d+ of 400; the same command goes on, .*\n", said)
+    assert alive_in(stopped.pid) == []
+    step = torch.load(output / LAST, weights_only=True)["step"]
+    assert f"after step {step} of" in said

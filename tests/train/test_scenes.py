@@ -16,6 +16,8 @@ from geounet.errors import ConfigError, SceneError, WorkError
 from geounet.model.spec import NODATA
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.scenes import EMPTY, TrainScene, load_scenes
+from geounet.train.ship import data_of
+from geounet.train.source import content_key
 
 _spec = importlib.util.spec_from_file_location("train_conftest", Path(__file__).with_name("conftest.py"))
 assert _spec is not None
@@ -247,7 +249,7 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(tmp_path: Path, labe
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(caught.value)
-    assert not list((tmp_path / "cache").iterdir())
+    assert not (tmp_path / "cache").exists()
 
 
 def test_what_nobody_needs_leaves_the_cache(tmp_path: Path, labels: np.ndarray) -> None:
@@ -279,3 +281,35 @@ def test_the_dubai_scenes_decode_as_their_pictures_say(shared_data: Path, tmp_pa
     here = scene.labels[544:1088, 509 : 509 + part.shape[1]]
     for value, color in enumerate([(60, 16, 152), (132, 41, 246), (110, 193, 228), (254, 221, 58), (226, 169, 41)]):
         assert np.array_equal(here == value, (part == color).all(-1))
+
+
+def test_the_card_has_one_digest_for_the_chips_of_a_group_and_it_is_that_of_their_bytes(tmp_path: Path) -> None:
+    labels = shared.tiny_labels() % 2
+    for place in ("here", "there"):
+        for number in range(3):
+            for what, pixels in (("img", shared.tiny_image(labels, number)), ("mask", labels[None])):
+                (tmp_path / place / what).mkdir(parents=True, exist_ok=True)
+                shared.write_raster(tmp_path / place / what / f"{number}.tif", pixels)
+
+    def told(place: str) -> list[dict[str, Any]]:
+        chips = {"name": "c", "group": "g", "images": "img/*.tif", "labels": "mask/*.tif"}
+        chips |= {"group_by": r"img/(\d)"} if place == "split" else {}
+        folder = tmp_path / ("here" if place == "split" else place)
+        return data_of(load_scenes(configure(chips=[chips]), root=folder, cache=tmp_path / f"cache-{place}"))
+
+    (here,), (there,) = told("here"), told("there")
+    assert here == there
+    assert (here["name"], here["images"], here["pixels"], len(here["digest"])) == ("c", 3, 3 * 64 * 64, 64)
+    assert len({entry["digest"] for entry in told("split")}) == 3
+    changed = labels.copy()
+    changed[0, 0] = 1 - changed[0, 0]
+    shared.write_raster(tmp_path / "there" / "mask" / "1.tif", changed[None])
+    assert told("there")[0]["digest"] != here["digest"]
+
+
+def test_products_that_are_folders_are_told_apart_by_what_they_hold(tmp_path: Path) -> None:
+    for name, text in (("a", "1"), ("copy", "1"), ("b", "2")):
+        (tmp_path / f"{name}.SAFE" / "GRANULE").mkdir(parents=True)
+        (tmp_path / f"{name}.SAFE" / "GRANULE" / "B02.jp2").write_text(text)
+    one, copy, other = (content_key([tmp_path / f"{name}.SAFE"]) for name in ("a", "copy", "b"))
+    assert one == copy != other

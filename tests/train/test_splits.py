@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
 
+from geounet.cli.main import run
 from geounet.errors import ConfigError
 from geounet.grid.geobox import GeoBox
 from geounet.model.package import load_model
 from geounet.model.spec import NODATA
-from geounet.train import load_config, train, train_folds
+from geounet.train import load_config, train
 from geounet.train.apart import overlap
 from geounet.train.config import TrainConfig
 from geounet.train.folds import fold_groups
@@ -223,17 +225,21 @@ def test_squares_of_a_scene_that_is_read_from_its_raster_train_and_validate(
     assert weights[0] == weights[1]
 
 
-def test_folds_train_a_model_each_and_sum_up(tiny: Callable[..., Path], tmp_path: Path) -> None:
+def test_folds_train_a_model_each_and_sum_up(
+    tiny: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     labels = shared.tiny_labels()
     names = ("one", "two", "three")
     for seed, name in enumerate(names):
         shared.write_raster(tmp_path / f"{name}.tif", shared.tiny_image(labels, seed))
     scenes = [{"name": n, "group": n, "image": f"{n}.tif", "labels": "labels.tif"} for n in names]
     file = tiny(data={"scenes": scenes, "crop": 32}, optimiser={"steps": 2, "batch": 1})
-    begun: list[tuple[int, tuple[str, ...]]] = []
-    summary = json.loads(train_folds(file, tmp_path / "out", 3, begin=lambda *a: begun.append(a)).read_text())
-    assert {n for n, _ in begun} == {1, 2, 3}
-    assert sorted(g for _, groups in begun for g in groups) == sorted(names)
+    assert run(["train", str(file), "-o", str(tmp_path / "out"), "--folds", "3", "--device", "cpu"]) == 0
+    said, begun = capsys.readouterr()
+    summary = json.loads((tmp_path / "out" / "folds.json").read_text())
+    assert re.findall(r"fold (\d) of 3", begun) == ["1", "2", "3"]
+    assert sorted(re.findall(r"validated on (\w+)", begun)) == sorted(names)
+    assert f"score {summary['mean']['score']:.3f} ± {summary['deviation']['score']:.3f}" in " ".join(said.split())
     scores = [fold["score"] for fold in summary["folds"]]
     assert summary["mean"]["score"] == pytest.approx(np.mean(scores), abs=1e-4)
     assert summary["deviation"]["score"] == pytest.approx(np.std(scores, ddof=1), abs=1e-4)

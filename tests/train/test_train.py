@@ -21,7 +21,7 @@ import torch
 from geounet.errors import ConfigError, Interrupted, MissingExtraError, SceneError, WorkError
 from geounet.model.networks import load_network, read_weights
 from geounet.model.package import load_model
-from geounet.train import TrainStep, checkpoint, ship, train
+from geounet.train import TrainStep, checkpoint, plan_training, ship, train
 from geounet.train.config import load_config
 from geounet.train.scenes import load_scenes
 from geounet.train.state import LAST, METRICS
@@ -167,7 +167,7 @@ def disk_of(size: int) -> Iterator[None]:
 
 
 def test_a_disk_that_is_full_while_a_checkpoint_is_saved_costs_nothing(tiny: Write, tmp_path: Path) -> None:
-    file, output = tiny(tensorboard=False), tmp_path / "out"
+    file, output = tiny(), tmp_path / "out"
     train(file, tmp_path / "whole")
     with contextlib.ExitStack() as stack:
 
@@ -184,7 +184,7 @@ def test_a_disk_that_is_full_while_a_checkpoint_is_saved_costs_nothing(tiny: Wri
 
 
 def test_a_disk_that_is_full_while_the_package_is_saved_leaves_no_half_package(tiny: Write, tmp_path: Path) -> None:
-    file, output = tiny(tensorboard=False), tmp_path / "out"
+    file, output = tiny(), tmp_path / "out"
     package = train(file, output)
     before = {path.name: path.read_bytes() for path in package.iterdir()}
     with disk_of(2_000), pytest.raises(OSError, match="too large"):
@@ -214,6 +214,9 @@ def test_scaling_is_computed_once_over_the_scenes_when_it_is_not_given(tiny: Wri
     expected = image.reshape(-1, 3)
     np.testing.assert_allclose([b.mean for b in package.spec.bands], expected.mean(0))
     np.testing.assert_allclose([b.std for b in package.spec.bands], expected.std(0))
+    partly = plan_training(tiny(bands=[{"name": "red", "mean": 5}, {"name": "green", "std": 7}, {"name": "blue"}]))
+    np.testing.assert_allclose([b["mean"] for b in partly.bands], [5, *expected.mean(0)[1:]])
+    np.testing.assert_allclose([b["std"] for b in partly.bands], [expected.std(0)[0], 7, expected.std(0)[2]])
 
 
 def test_sides_of_a_split_are_checked(tiny: Write, tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ def test_a_survey_counts_every_pixel_and_finds_the_smallest_class(monkeypatch: p
     seen = image[::4, ::4][labels[::4, ::4] != EMPTY]
     np.testing.assert_allclose(mean, seen.mean(0))
     np.testing.assert_allclose(std, seen.std(0))
-    monkeypatch.setattr("geounet.train.sources.STRIP", 37)
+    monkeypatch.setattr("geounet.train.open_source.STRIP", 37)
     again = survey(scene(labels, image), 3)
     assert again.counts.tolist() == found.counts.tolist()
     np.testing.assert_allclose(normalisation([again]), (mean, std))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from geounet.sections import Section, read_sections
 from geounet.train.config.augment import AugmentConfig
@@ -30,8 +30,8 @@ class TrainConfig(Section):
     description: str = ""
     license: str = ""
     seed: int = Field(default=0, ge=0)
-    bands: tuple[BandConfig, ...]
-    classes: tuple[ClassConfig, ...]
+    bands: tuple[BandConfig, ...] = Field(min_length=1)
+    classes: tuple[ClassConfig, ...] = Field(min_length=1, max_length=254)
     heads: tuple[HeadConfig, ...] = Field(min_length=1)
     head_weights: Literal["fixed", "learned"] = "fixed"
     """Whether the heads' losses are weighed by their ``weight`` alone or also by what is learned of their noise."""
@@ -51,14 +51,14 @@ class TrainConfig(Section):
     notes: dict[str, Any] = Field(default={})
     """Goes into the package as it stands: sources, licences, limits."""
 
-    @field_validator("classes")
+    @field_validator("bands", "classes", "heads")
     @classmethod
-    def _different_names(cls, classes: tuple[ClassConfig, ...]) -> tuple[ClassConfig, ...]:
-        names = [c.name for c in classes]
+    def _different_names(cls, entries: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        names = [entry.name for entry in entries]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"two classes are called {twice!r}; expected a name for each")
-        return classes
+            raise ValueError(f"two {info.field_name} are called {twice!r}; expected a name for each")
+        return entries
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
@@ -89,6 +89,10 @@ def _check_head(head: HeadConfig, names: Sequence[str]) -> None:
     """ValueError where a head or its losses do not fit the classes."""
     if head.marks is not None and head.marks not in names:
         raise ValueError(f"head {head.name!r} marks {head.marks!r}; expected one of {', '.join(names)}")
+    if head.lines and head.marks is None:
+        raise ValueError(f"head {head.name!r} predicts all classes; expected lines on a head that marks one")
+    if len(names) == 1 and head.marks is None:
+        raise ValueError(f"head {head.name!r} has one class to predict; expected several, or marks: {names[0]}")
     count = len(names) if head.marks is None else 2
     weights, border = head.loss.class_weights, head.loss.border
     if isinstance(weights, tuple) and len(weights) != count:

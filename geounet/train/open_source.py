@@ -1,11 +1,10 @@
-"""The files of a scene and how they lie: parts side by side, stacked rasters, labels on the same grid."""
+"""A labelled scene, open: parts side by side, stacked rasters, labels on the same grid."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -15,90 +14,17 @@ from numpy.typing import NDArray
 from geounet.errors import SceneError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
-from geounet.io.burn import Burner, BurnLayer
+from geounet.io.burn import Burner
 from geounet.io.layers import aligned_axes, same_grid
 from geounet.io.scene import Scene, open_scene
-from geounet.model.spec import NODATA
-from geounet.train.labels import LabelFile, LabelTable
+from geounet.train.labels import LabelFile
+from geounet.train.source import Source
 
 EMPTY = 254
 """Label of a pixel where the image has no data; scaled pixels there are 0. NODATA only says "label unknown"."""
 STRIP, STRIP_COLUMNS = 1024, 16384
 """Rows and columns that are decoded at a time."""
-_SAMPLES, _SAMPLE = 16, 65536
 Shape = tuple[int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """All that is needed to open a labelled scene; nothing is open."""
-
-    name: str
-    group: str
-    images: tuple[tuple[Path, ...], ...]
-    """Of every part, row by row, the rasters that are stacked there."""
-    labels: tuple[Path, ...] = ()
-    """Rasters of labels, row by row; none where vectors say everything."""
-    columns: int = 1
-    bands: tuple[str, ...]
-    """Names that the model gives its bands."""
-    chosen: tuple[str, ...] | None = None
-    """Bands to read, where the file says so."""
-    nodata: float | None = None
-    mask: Path | None = None
-    table: LabelTable
-    layers: tuple[BurnLayer, ...] = ()
-    background: int = NODATA
-    origin: str
-    """Chips of one folder have one origin."""
-    synthetic: bool = False
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Every file that the pixels and labels come from."""
-        masks = () if self.mask is None else (self.mask,)
-        rasters = [path for stack in self.images for path in stack]
-        return (*rasters, *self.labels, *masks, *(layer.path for layer in self.layers))
-
-    @property
-    def key(self) -> str:
-        """sha256 of the files (names, sizes, times) and of how they are read. SceneError for a missing file."""
-        layers = [replace(layer, path=Path(layer.path.name)) for layer in self.layers]  # a folder may move
-        how = (self.columns, self.bands, self.chosen, self.nodata, self.table, layers, self.background)
-        total = hashlib.sha256(repr(how).encode())
-        for path in self.files:
-            total.update(_state(path, self.name))
-        return total.hexdigest()
-
-
-def _state(path: Path, name: str) -> bytes:
-    try:
-        parts = sorted(path.rglob("*")) if path.is_dir() else [p for p in _beside(path) if p.exists()]
-        stats = [path.stat(), *(part.stat() for part in parts)]
-    except OSError as error:
-        raise SceneError(f"scene {name!r}: {path} cannot be read: {error.strerror}; check the path") from error
-    return repr((path.name, [(s.st_size, s.st_mtime_ns) for s in stats])).encode()
-
-
-def _beside(path: Path) -> list[Path]:
-    """Files that belong to one: the columns of a Shapefile, a raster's mask and georeference."""
-    if path.suffix.lower() == ".shp":
-        return [path.with_suffix(".dbf")]
-    return [path.with_name(path.name + suffix) for suffix in (".msk", ".aux.xml")]
-
-
-def content_key(source: Source) -> str:
-    """sha256 of the images' bytes: all of small files, a sample of large ones. Equal for a copy of a scene."""
-    total = hashlib.sha256()
-    for path in (p for stack in source.images for p in stack if p.is_file()):
-        size = path.stat().st_size
-        total.update(size.to_bytes(8))
-        step = max(_SAMPLE, size // _SAMPLES)
-        with path.open("rb") as file:
-            for offset in range(0, size, step):
-                file.seek(offset)
-                total.update(file.read(_SAMPLE))
-    return total.hexdigest()
 
 
 class _Closable(Protocol):
