@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from os import PathLike
@@ -13,19 +12,8 @@ from typing import Any, TypedDict
 import yaml
 
 from geounet.errors import ConfigError
+from geounet.quantities import parse_size
 from geounet.run.options import InferOptions
-
-_UNITS = {
-    "": 1,
-    "b": 1,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-    "tib": 2**40,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-}
 
 
 class Options(TypedDict, total=False):
@@ -50,6 +38,7 @@ class Options(TypedDict, total=False):
     workers: int
     threads: int
     scheduler: str
+    cluster: Mapping[str, Any]
     min_area: float
     min_hole: float
     simplify: float
@@ -88,6 +77,8 @@ def options_from(given: Mapping[str, Any], *, where: str, folder: Path) -> dict[
     """The options among values of a file, checked; paths in it start from its folder. ConfigError in one line."""
     options = {_canonical(str(key)): value for key, value in given.items() if value is not None}
     check_keys(options, where=where)
+    if "cluster" in options:
+        options["cluster"] = _cluster(options["cluster"], where=where, folder=folder)
     for key, value in options.items():
         _convert(key, value, where=where)
     for key in ("output", "mask", "aoi", "stats"):
@@ -151,15 +142,10 @@ def _convert(key: str, value: Any, *, where: str = "") -> Any:
         raise ConfigError(f"{option} {shown}: expected {_EXPECTED[_CONVERTERS[key]]}") from error
 
 
-def parse_size(value: Any) -> int:
-    """Bytes from ``4GiB``, ``500 MB`` or a number. ValueError otherwise."""
-    match = re.fullmatch(r"\s*([0-9.]+)\s*([a-zA-Z]*)\s*", str(value))
-    if match is None or match[2].lower() not in _UNITS:
-        raise ValueError(value)
-    size = int(float(match[1]) * _UNITS[match[2].lower()])
-    if size < 1:
-        raise ValueError(value)
-    return size
+def _cluster(value: Any, *, where: str = "infer", folder: Path | None = None) -> Any:
+    from geounet.run.cluster_config import read_cluster
+
+    return read_cluster(value, where=where, folder=folder)
 
 
 def _whole(value: Any) -> int:
@@ -250,6 +236,7 @@ _BY_TYPE: dict[str, Callable[[Any], Any]] = {
     "Path": _path,
 }
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
+    "cluster": _cluster,
     "batch": _whole_or_auto,
     "block": _whole_or_auto,
     "memory": parse_size,

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "geounet"
 FLOORS = {
     "errors": 1,
     "heap": 1,
+    "quantities": 1,
     "sections": 1,
     "grid": 2,
     "model": 2,
@@ -33,8 +34,8 @@ FLOORS = {
 """docs/architecture.md; ``train`` stands above ``io`` because its datasets read scenes (docs/decisions/0011)."""
 ROOMS_OF = {
     "torch": {"model", "train"},
-    "distributed": {"run/cluster.py", "run/dispatch.py", "run/worker.py"},
-    "dask": {"run/cluster.py"},
+    "distributed": {"run/cluster.py", "run/started.py", "run/scheduler.py", "run/dispatch.py", "run/worker.py"},
+    "dask": {"run/cluster.py", "run/started.py"},
     "rasterio": {"io", "run/part.py", "sample", "train"},
     "numba": {"vector", "io"},
 }

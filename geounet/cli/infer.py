@@ -43,7 +43,12 @@ def infer(scenes: tuple[str, ...], config: str | None, dry_run: bool, **given: A
     def one(paths: Sequence[str]) -> None:
         _infer_one(paths, options, several=len(groups) > 1, as_json=as_json, quiet=quiet)
 
-    return each_scene(groups, one, as_json=as_json)
+    if len(groups) == 1 or options.started is None:
+        return each_scene(groups, one, as_json=as_json)
+    from geounet.run.cluster import one_cluster
+
+    with one_cluster():  # that was asked for once, and takes longer to start than many a scene
+        return each_scene(groups, one, as_json=as_json)
 
 
 def _infer_one(paths: Sequence[str], options: Any, *, several: bool, as_json: bool, quiet: bool) -> None:

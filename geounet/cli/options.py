@@ -37,7 +37,7 @@ _RUN_OPTIONS = [
     click.option("--aoi", metavar="FILE", help="Polygons of a vector file: work only inside them."),
     click.option("--workers", type=int, metavar="N", help="Local worker processes [default: this process]."),
     click.option("--threads", type=int, metavar="N", help="Tiles at a time per process [default: all cores]."),
-    click.option("--scheduler", metavar="tcp://…", help="Run on the workers of this Dask scheduler."),
+    click.option("--scheduler", metavar="tcp://…|tls://…", help="Run on the workers of this Dask scheduler."),
     click.option("--min-area", type=float, metavar="M2", help="Smaller polygons join their neighbours."),
     click.option("--min-hole", type=float, metavar="M2", help="Smaller holes are filled by what they lie in."),
     click.option("--simplify", type=float, metavar="METRES", help="Simplify outlines; no gaps, no overlaps."),

@@ -38,12 +38,12 @@ def show_plans(groups: Sequence[Group], options: Any, *, as_json: bool, quiet: b
     def one(paths: Group) -> None:
         laid_out = plan_scene(paths, options, several=len(groups) > 1)
         if not quiet:
-            _show(laid_out, forecast(laid_out), as_json=as_json, scheduler=options.scheduler)
+            _show(laid_out, forecast(laid_out), as_json=as_json, elsewhere=options.elsewhere)
 
     return each_scene(groups, one, as_json=as_json)
 
 
-def _show(plan: Any, measured: Any, *, as_json: bool, scheduler: str | None) -> None:
+def _show(plan: Any, measured: Any, *, as_json: bool, elsewhere: str | None) -> None:
     costs, spec = plan.costs, plan.package.spec
     if as_json:
         show.json_line(
@@ -75,7 +75,7 @@ def _show(plan: Any, measured: Any, *, as_json: bool, scheduler: str | None) -> 
     for warning in plan.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{plan.scene_name}: {plan.geobox.width} × {plan.geobox.height} px, {plan.dtype}")
-    show.table([*_rows(plan, measured), ("time", _time(measured, scheduler)), ("results", str(plan.output))])
+    show.table([*_rows(plan, measured), ("time", _time(measured, elsewhere)), ("results", str(plan.output))])
 
 
 def _rows(plan: Any, measured: Any) -> list[tuple[str, str]]:
@@ -101,8 +101,8 @@ def _rows(plan: Any, measured: Any) -> list[tuple[str, str]]:
     ]
 
 
-def _time(measured: Any, scheduler: str | None) -> str:
-    where = "" if scheduler is None else f" on this machine alone; nobody has asked the workers of {scheduler}"
+def _time(measured: Any, elsewhere: str | None) -> str:
+    where = "" if elsewhere is None else f" on this machine alone; nobody has asked the workers of {elsewhere}"
     return (
         f"about {human.duration(measured.seconds)}{where} (an estimate from a few tiles; reading, writing and "
         "vectors come on top)"

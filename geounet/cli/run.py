@@ -32,8 +32,8 @@ def run(config: str, *, watch: str | None, limit: int | None, dry_run: bool, as_
     reason. Exit codes: 0 everything found is published; 1 some scene failed; 2 the configuration cannot work;
     130 interrupted. configs/schedule.yaml explains every key.
     """
+    from geounet.quantities import parse_duration
     from geounet.schedule.config import load_schedule
-    from geounet.schedule.durations import parse_duration
 
     schedule = load_schedule(config)
     try:

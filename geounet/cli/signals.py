@@ -21,7 +21,7 @@ from typing import NoReturn
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _INTERRUPTED = 130
 _PATIENCE = 1.0  # seconds between the signal and the end
-_TIDY = 5.0  # seconds for a run that has heard the signal and puts away its processes
+_TIDY = 5.0  # seconds for a run that has heard the signal and puts away its processes, or asks others to
 
 _said = threading.Lock()
 _told = threading.Event()
@@ -77,6 +77,9 @@ def _watch(reading: int, last_word: Callable[[], object]) -> NoReturn:
 
 
 def _has_workers() -> bool:
+    started = sys.modules.get("geounet.run.started")
+    if started is not None and started.is_closing():
+        return True
     library = sys.modules.get("multiprocessing")  # where nobody has loaded it, nobody has started a process with it
     return library is not None and bool(library.active_children())
 

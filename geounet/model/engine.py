@@ -81,13 +81,13 @@ class EngineRequest:
     tta: Augmentation = "none"
 
 
-def engine_kind(package: Package, request: EngineRequest) -> str:
+def engine_kind(package: Package, request: EngineRequest, *, here: bool = True) -> str:
     """``cuda``, ``onnx`` or ``torch-cpu``: which engine the request gets, without loading any library.
 
     The ONNX graph is the fastest path on a CPU (docs/benchmarks.md) and is taken wherever the package has one
     and float32 is asked for.
     """
-    device = resolve_device(request.device, package)
+    device = resolve_device(request.device, package, here=here)
     if device.startswith("cuda"):
         if package.weights is None:
             raise ModelError(f"model {package.origin!r} is a bare ONNX graph; it runs with --device cpu only")
@@ -102,10 +102,11 @@ def engine_kind(package: Package, request: EngineRequest) -> str:
     return "torch-cpu"
 
 
-def resolve_device(device: str, package: Package) -> str:
+def resolve_device(device: str, package: Package, *, here: bool = True) -> str:
     """``cpu`` or ``cuda:N``. ``auto`` takes the first CUDA device that torch can use, else the CPU.
 
-    torch is imported only where a CUDA driver is present or CUDA was asked for by name.
+    torch is imported only where a CUDA driver is present or CUDA was asked for by name. Where the network
+    will not run ``here``, this machine's devices are not counted.
     """
     if device == "cpu":
         return "cpu"
@@ -113,12 +114,14 @@ def resolve_device(device: str, package: Package) -> str:
         raise ConfigError(f"--device {device}: expected auto, cpu, cuda or cuda:N")
     if device == "auto" and (package.weights is None or not _has_cuda_driver()):
         return "cpu"
+    number = device.removeprefix("cuda").removeprefix(":") or "0"
+    if not here and number.isdigit():
+        return f"cuda:{number}"
     import torch
 
     count = cuda_devices()
     if device == "auto":
         return "cuda:0" if count else "cpu"
-    number = device.removeprefix("cuda").removeprefix(":") or "0"
     if not number.isdigit() or int(number) >= count:
         raise ConfigError(
             f"--device {device}: torch {torch.__version__} sees {count} CUDA devices; use --device cpu"

@@ -1,27 +1,48 @@
-"""Dask clusters: the user's scheduler, local processes, or threads of this process."""
+"""Who computes: the user's scheduler, a cluster started for the run, local processes, or threads of this one."""
 
 from __future__ import annotations
 
 import logging
 import multiprocessing.spawn
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import distributed
 from dask import config as dask_config
 from distributed import Client, LocalCluster
 
-from geounet.errors import ConfigError
 from geounet.run.dispatch import ATTEMPTS
 
+if TYPE_CHECKING:
+    from geounet.run.cluster_config import ClusterConfig, StartedCluster
+
 _CONNECT = "20s"
-_KNOCK = 3.0  # seconds that a scheduler may take to accept a connection
 _WORKER_PROCESS = "Dask Worker process"  # what a nanny calls its own (distributed/nanny.py)
 _LOOPBACK = "127.0.0.1:0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Who:
+    """Who computes: at most one of the three; a cluster without a kind belongs to the scheduler."""
+
+    workers: int
+    scheduler: str | None
+    cluster: ClusterConfig | None
+
+    @property
+    def least_workers(self) -> int:
+        """Workers that are there while all is well."""
+        here = self.local_cluster
+        return max(1, self.workers) if here is None else here.least_workers
+
+    @property
+    def local_cluster(self) -> StartedCluster | None:
+        """The section, where it is about processes of this machine."""
+        here = self.cluster is not None and self.cluster.kind == "local"
+        return cast("StartedCluster", self.cluster) if here else None
 
 
 class _Kept:
@@ -30,14 +51,14 @@ class _Kept:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._client: Client | None = None
-        self._of: tuple[int, str | None] | None = None
+        self._of: _Who | None = None
 
-    def client(self, workers: int, scheduler: str | None) -> Client:
+    def client(self, who: _Who) -> Client:
         """The client of before, where it is of the same kind and all its workers live; else a new one."""
-        if self._client is None or self._of != (workers, scheduler) or not self._is_whole(self._client, workers):
+        if self._client is None or self._of != who or not self._is_whole(self._client, who.least_workers):
             self.close()
-            self._client = self._stack.enter_context(_opened(workers, scheduler))
-            self._of = (workers, scheduler)
+            self._client = self._stack.enter_context(_opened(who))
+            self._of = who
         return self._client
 
     def _is_whole(self, client: Client, workers: int) -> bool:
@@ -73,20 +94,24 @@ def one_cluster() -> Iterator[None]:
 
 
 @contextmanager
-def connect(*, workers: int, scheduler: str | None) -> Iterator[Client]:
-    """A client of the user's scheduler, of local processes, or of threads in this process.
+def connect(
+    *, workers: int, scheduler: str | None = None, cluster: ClusterConfig | None = None
+) -> Iterator[Client]:
+    """A client of the user's scheduler, of a cluster that is started, of local processes, or of threads here.
 
-    Nothing listens on other than loopback. Raises ConfigError where the scheduler does not answer.
+    Of what is local, nothing listens on other than loopback. Raises ConfigError where the scheduler does not answer
+    or the cluster cannot be started.
     """
+    who = _Who(workers=workers, scheduler=scheduler, cluster=cluster)
     if _kept is not None:
-        yield _kept.client(workers, scheduler)
+        yield _kept.client(who)
         return
-    with _opened(workers, scheduler) as client:
+    with _opened(who) as client:
         yield client
 
 
 @contextmanager
-def _opened(workers: int, scheduler: str | None) -> Iterator[Client]:
+def _opened(who: _Who) -> Iterator[Client]:
     settings = {
         "distributed.comm.timeouts.connect": _CONNECT,
         "distributed.worker.daemon": True,
@@ -98,26 +123,46 @@ def _opened(workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.worker.profile.enabled": False,
     }
     with dask_config.set(settings), _silent_logs(), _without_the_callers_program():
-        if scheduler is not None:
-            with _external(scheduler) as client:
+        if who.scheduler is not None:
+            from geounet.run.scheduler import external
+
+            with external(who.scheduler, who.cluster.tls if who.cluster is not None else None) as client:
                 yield client
-            return
-        with (
-            LocalCluster(
-                n_workers=max(1, workers),
-                threads_per_worker=2,  # one block computes, the part of the one before is finished
-                processes=workers > 0,
-                memory_limit=None,
-                host="127.0.0.1" if workers > 0 else None,
-                dashboard_address=_LOOPBACK,  # None would not mean none, but port 8787 of all interfaces
-                worker_dashboard_address=_LOOPBACK,
-                silence_logs=logging.CRITICAL,
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,
-        ):
-            if workers > 0:
-                client.register_plugin(_DeafToCtrlC())
-            yield client
+        elif who.cluster is not None and who.local_cluster is None:
+            from geounet.run.started import started
+
+            with started(cast("StartedCluster", who.cluster)) as client:
+                yield client
+        else:
+            with _local(who) as client:
+                yield client
+
+
+@contextmanager
+def _local(who: _Who) -> Iterator[Client]:
+    """Processes of this machine, or threads of this process."""
+    config = who.local_cluster
+    workers = who.workers if config is None else config.least_workers
+    with (
+        LocalCluster(
+            n_workers=max(1, workers),
+            threads_per_worker=2,  # one block computes, the part of the one before is finished
+            processes=workers > 0,
+            memory_limit=None,
+            host="127.0.0.1" if workers > 0 else None,
+            dashboard_address=_LOOPBACK,  # None would not mean none, but port 8787 of all interfaces
+            worker_dashboard_address=_LOOPBACK,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        if workers > 0:
+            client.register_plugin(_DeafToCtrlC())
+        if config is not None:
+            from geounet.run.started import adapt
+
+            adapt(cluster, config)
+        yield client
 
 
 @contextmanager
@@ -164,39 +209,3 @@ class _DeafToCtrlC(distributed.WorkerPlugin):
 
     def setup(self, worker: Any) -> None:  # noqa: ARG002
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _external(address: str) -> Iterator[Client]:
-    _knock(address)
-    try:
-        client = Client(address, set_as_default=False, timeout=_CONNECT)
-    except (OSError, ValueError, TypeError) as error:
-        raise _silent(address, error) from error
-    try:
-        if not client.scheduler_info(n_workers=-1)["workers"]:
-            raise ConfigError(f"--scheduler {address} has no workers; start some with: dask worker {address}")
-        yield client
-    finally:
-        client.close()
-
-
-def _knock(address: str) -> None:
-    """ConfigError where nobody listens there; Dask itself would try for a long time, and complain afterwards."""
-    try:
-        place = urlsplit(address)
-        host, port = place.hostname, place.port
-    except ValueError as error:  # a port that is no number
-        raise _silent(address, error) from error
-    if place.scheme not in ("tcp", "tls") or host is None or port is None:
-        raise _silent(address, ValueError("that is no address"))
-    try:
-        socket.create_connection((host, port), timeout=_KNOCK).close()
-    except OSError as error:
-        raise _silent(address, error) from error
-
-
-def _silent(address: str, error: Exception) -> ConfigError:
-    return ConfigError(
-        f"--scheduler {address} does not answer ({error}); expected tcp://host:port of a running dask scheduler"
-    )

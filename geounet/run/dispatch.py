@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import time
 import uuid
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +17,7 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from geounet.errors import GeounetError, Interrupted, RequestError, SceneError, WorkError
+from geounet.run.roll_call import UnfitWorker, call
 from geounet.run.work import Receipt, Work
 from geounet.run.worker import TOPIC, close_runner, compute_block, stop_runner
 
@@ -23,6 +26,7 @@ ATTEMPTS = 3
 
 _IN_FLIGHT = 2  # blocks per worker: one that runs and one that waits, so that no worker idles for a round trip
 _PATIENCE = 60.0  # seconds to wait for a worker when all have gone
+_PAUSE = 0.5  # seconds between looks where no worker can take part
 _REFRESH = 5.0  # seconds between looks at which workers there are
 
 
@@ -44,6 +48,7 @@ def run_blocks(
     *,
     on_receipt: Callable[[Receipt], None],
     on_tiles: Callable[[int], None],
+    on_warning: Callable[[str], None] = lambda _text: None,
 ) -> list[Failure]:
     """Compute blocks on the client's workers; failed ones are retried, and returned when they keep failing.
 
@@ -52,8 +57,9 @@ def run_blocks(
     futures is in flight. A KeyboardInterrupt cancels what is in flight and passes through.
 
     Raises RequestError where a worker finds that the request cannot work at all (another model, no such device).
+    A worker that joins later and cannot take part gets no block, and ``on_warning`` hears why.
     """
-    dispatcher = _Dispatcher(client, work, missing)
+    dispatcher = _Dispatcher(client, work, missing, on_warning)
 
     def hear(event: tuple[float, dict[str, Any]]) -> None:
         if event[1]["key"] == work.key:
@@ -78,8 +84,14 @@ def run_blocks(
 class _Dispatcher:
     """Hands blocks to workers and gathers receipts."""
 
-    def __init__(self, client: Client, work: Work, missing: Sequence[int]) -> None:
+    def __init__(
+        self, client: Client, work: Work, missing: Sequence[int], on_warning: Callable[[str], None]
+    ) -> None:
         self._client = client
+        self._warn = on_warning
+        self._called: set[str] | None = None  # workers that were asked whether they can take part
+        self._unfit: set[str] = set()
+        self._resources: dict[str, float] = {}
         self._work = work
         self._stretches: dict[str, deque[int]] = {}
         self._loose: deque[int] = deque(missing)
@@ -90,6 +102,7 @@ class _Dispatcher:
         self._sent: dict[str, list[int]] = {}  # the same by worker, so that no block costs a look at all workers
         self._told: dict[int, Receipt] = {}
         self._looked = float("-inf")
+        self._serial = itertools.count()
         self._name = uuid.uuid4().hex[:12]  # a task of an earlier client that still runs is not ours
         self.failures: list[Failure] = []
 
@@ -121,6 +134,11 @@ class _Dispatcher:
                     self._wait_for_a_worker()
                     future.add_done_callback(self._done.put)
                     continue
+                except (
+                    CancelledError,
+                    UnboundLocalError,
+                ):  # gone for good, of which Dask's sync() makes the latter
+                    pass
             worker, block = self._placed.pop(future.key)
             self._sent[worker].remove(block)
             del self._futures[future.key]
@@ -147,10 +165,16 @@ class _Dispatcher:
                 return self._done.get(timeout=_REFRESH)
             except queue.Empty:
                 self._wait_for_a_worker()
+                self._fill()
 
     def _wait_for_a_worker(self) -> None:
+        until = time.monotonic() + _PATIENCE
         try:
             self._client.wait_for_workers(1, timeout=_PATIENCE)
+            while not self._fit():
+                if time.monotonic() > until:
+                    raise TimeoutError
+                time.sleep(_PAUSE)
         except OSError as error:  # TimeoutError, or the scheduler itself is gone
             raise WorkError(
                 "the Dask workers have gone; what is finished is kept; start workers and run the same command again"
@@ -168,6 +192,9 @@ class _Dispatcher:
         attempts = self._attempts[block] = self._attempts.get(block, 0) + 1
         if isinstance(error, Interrupted | KeyboardInterrupt):
             raise Interrupted(str(error))
+        if isinstance(error, UnfitWorker) and attempts < ATTEMPTS:  # Dask sent it there before the worker was asked
+            self._loose.append(block)
+            return
         if isinstance(error, RequestError) and not _is_transient(error):
             raise error
         if attempts < ATTEMPTS and (error is None or _is_transient(error)):
@@ -185,9 +212,10 @@ class _Dispatcher:
         shared, now = False, time.monotonic()
         if now - self._looked > _REFRESH or not self._stretches:
             self._looked = now
-            alive = set(self._client.scheduler_info(n_workers=-1)["workers"])
+            alive = self._fit()
             for gone in set(self._stretches) - alive:
                 self._loose.extend(self._stretches.pop(gone))
+                self._call_back(gone)
             for name in sorted(alive - set(self._stretches)):
                 self._stretches[name], shared = deque(), True
         if self._loose and self._stretches:
@@ -198,6 +226,32 @@ class _Dispatcher:
             for number, name in enumerate(names):
                 self._stretches[name].extend(blocks[number * share : (number + 1) * share])
         return shared
+
+    def _fit(self) -> set[str]:
+        """Workers that are there and can take part. RequestError where one of the first ones cannot."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        if self._resources or (self._work.needs_gpu and any(map(_offers_gpu, workers.values()))):
+            self._resources = {"GPU": 1}
+            workers = {name: worker for name, worker in workers.items() if _offers_gpu(worker)}
+        new = sorted(set(workers) - (self._called or set()))
+        if self._work.roll is not None and new:
+            reasons = call(self._client, self._work.roll, new)
+            for reason in reasons.values():
+                if self._called is None:
+                    raise RequestError(reason)
+                self._warn(f"{reason}; it gets no blocks of this run")
+            self._unfit |= set(reasons)
+        self._called = (self._called or set()) | set(new)
+        return set(workers) - self._unfit
+
+    def _call_back(self, worker: str) -> None:
+        """Take back what a vanished worker had, where Dask may not send it to another.
+
+        It may not with resources: it would not ask whether that worker offers them.
+        """
+        if self._resources:
+            lost = [self._futures[key] for key, (name, _) in self._placed.items() if name == worker]
+            self._client.cancel(lost, force=True)
 
     def _submit(self, worker: str) -> bool:
         """Send the next block of a worker's stretch; False where nothing is left to send."""
@@ -214,9 +268,10 @@ class _Dispatcher:
             self._work,
             block,
             before[-1] if before else None,
-            key=f"geounet-{self._name}-{block}-{self._attempts.get(block, 0)}",
+            key=f"geounet-{self._name}-{block}-{next(self._serial)}",
             workers=[worker],
-            allow_other_workers=True,
+            allow_other_workers=not self._resources,
+            resources=self._resources or None,
             pure=False,
             retries=0,
         )
@@ -232,6 +287,10 @@ class _Dispatcher:
         half = len(longest) // 2
         taken = [longest.pop() for _ in range(half)]
         self._stretches[worker].extend(reversed(taken))
+
+
+def _offers_gpu(worker: Mapping[str, Any]) -> bool:
+    return bool(worker.get("resources", {}).get("GPU", 0) >= 1)
 
 
 def _reason(error: BaseException | None) -> str:

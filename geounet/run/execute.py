@@ -13,6 +13,7 @@ from geounet.model.package import models
 from geounet.run.context import RunContext
 from geounet.run.outputs import parts_are_needed, why_again
 from geounet.run.plan import Plan, key_of
+from geounet.run.roll_call import Roll, deciding, sized, software
 from geounet.run.work import Receipt, Work
 from geounet.run.worker import prepare_runner
 
@@ -34,7 +35,7 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
     if not missing:
         return
     options, work = context.options, work_of(context)
-    if options.workers == 0 and options.scheduler is None:  # the network is loaded while Dask is imported
+    if options.processes == 0 and options.elsewhere is None:  # the network is loaded while Dask is imported
         Thread(target=prepare_runner, args=(work,), name="prepare", daemon=True).start()
     from geounet.run.cluster import connect
     from geounet.run.dispatch import run_blocks
@@ -49,11 +50,18 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
         context.pixels += plan.partition[receipt.block].core.area
         context.progress.advance(receipt.skipped)
 
-    with connect(workers=options.workers, scheduler=options.scheduler) as client:
+    with connect(workers=options.workers, scheduler=options.scheduler, cluster=options.cluster) as client:
         context.preparing = Thread(target=meanwhile, name="meanwhile", daemon=True)
         context.preparing.start()
         try:
-            failures = run_blocks(client, work, missing, on_receipt=on_receipt, on_tiles=context.progress.advance)
+            failures = run_blocks(
+                client,
+                work,
+                missing,
+                on_receipt=on_receipt,
+                on_tiles=context.progress.advance,
+                on_warning=context.progress.warn,
+            )
         finally:
             journal.settle()
     context.progress.finish()
@@ -107,19 +115,39 @@ def _failure_text(plan: Plan, failures: Sequence[Failure]) -> str:
 def work_of(context: RunContext) -> Work:
     """What travels to the workers."""
     plan, options = context.plan, context.options
-    model = plan.package.origin
     return Work(
         key=key_of(parts=context.journal.parts.absolute(), partition=plan.partition, request=plan.request),
         scene=plan.scene,
-        model=model if model in models() else str(Path(model).absolute()),
+        model=_model_path(plan),
         model_digest=plan.package.digest,
         allow_pickle=options.allow_pickle,
         spec=plan.package.spec,
         request=plan.request,
-        threads_of_worker=options.scheduler is not None and options.threads is None,
-        devices_in_turn=options.workers > 0 and options.device in ("auto", "cuda"),
+        threads_of_worker=options.elsewhere is not None and options.tiles_at_a_time is None,
+        devices_in_turn=options.processes > 0 and options.device in ("auto", "cuda"),
         lattice=plan.lattice,
         partition=plan.partition,
         aoi=str(options.aoi.absolute()) if options.aoi else None,
         parts=str(context.journal.parts.absolute()),
+        roll=None if options.elsewhere is None else _roll_of(context),
+        needs_gpu=plan.engine == "cuda",
     )
+
+
+def _roll_of(context: RunContext) -> Roll:
+    plan, options = context.plan, context.options
+    aoi = None if options.aoi is None else str(options.aoi.absolute())
+    return Roll(
+        software=software(deciding(plan.engine, aoi=aoi is not None)),
+        files=sized([*plan.scene.paths, plan.scene.mask, aoi]),
+        parts=str(context.journal.parts.absolute()),
+        model=_model_path(plan),
+        model_digest=plan.package.digest,
+        allow_pickle=options.allow_pickle,
+    )
+
+
+def _model_path(plan: Plan) -> str:
+    """Name or path of the package, as this machine and the workers find it."""
+    model = plan.package.origin
+    return model if model in models() else str(Path(model).absolute())

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geounet.errors import ConfigError
 from geounet.model.engine import Augmentation, Precision
 from geounet.model.package import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from geounet.run.cluster_config import ClusterConfig, StartedCluster
 
 VECTOR_FORMATS = ("geojson", "geojsonseq", "geojsons", "gpkg", "fgb", "parquet", "shp")
 
@@ -45,6 +49,8 @@ class InferOptions:
     threads: int | None = None
     """Tiles computed at a time by each process."""
     scheduler: str | None = None
+    cluster: ClusterConfig | None = None
+    """A cluster that is started for the run, or the certificates of ``scheduler``."""
     min_area: float = 0.0
     min_hole: float = 0.0
     simplify: float = 0.0
@@ -84,6 +90,66 @@ class InferOptions:
             raise ConfigError(f"--gsd {self.gsd}: expected a positive number of metres")
         if self.workers and self.scheduler:
             raise ConfigError("--workers and --scheduler exclude each other: the scheduler's workers are used")
+        self._check_cluster()
+
+    def _check_cluster(self) -> None:
+        if self.cluster is None:
+            return
+        started, kind = self.started, self.cluster.kind
+        if started is None:
+            if self.scheduler is None or not self.scheduler.startswith("tls://"):
+                raise ConfigError(
+                    "cluster without kind holds the certificates of --scheduler tls://…, which is not given; "
+                    "give it, or a kind of cluster"
+                )
+            return
+        for name, value in (("workers", self.workers), ("scheduler", self.scheduler)):
+            if value:
+                raise ConfigError(
+                    f"--{name} {value} and cluster.kind {kind} exclude each other: cluster says who computes"
+                )
+        if self.threads is not None and started.threads not in (None, self.threads):
+            raise ConfigError(
+                f"--threads {self.threads} and cluster.threads {started.threads}: expected one of them"
+            )
+        if started.memory is not None and (self.memory or 0) // max(1, self.processes) > started.memory:
+            raise ConfigError(
+                f"--memory {self.memory:,} is more than cluster.memory {started.memory:,} bytes of a worker"
+            )
+        if started.gpu and self.device not in ("auto", "cuda"):
+            raise ConfigError(
+                f"--device {self.device} and cluster.gpu exclude each other: each worker has its own GPU"
+            )
+        if not started.gpu and self.device.startswith("cuda"):
+            raise ConfigError(f"--device {self.device}: expected cluster.gpu true, so that each worker gets a GPU")
+
+    @property
+    def started(self) -> StartedCluster | None:
+        """The cluster that is started for the run, if any."""
+        if self.cluster is None or self.cluster.kind is None:
+            return None
+        from geounet.run.cluster_config import StartedCluster
+
+        return self.cluster if isinstance(self.cluster, StartedCluster) else None
+
+    @property
+    def elsewhere(self) -> str | None:
+        """Who computes, where other machines do: the address of a scheduler, or a kind of cluster."""
+        if self.scheduler is not None or self.cluster is None or self.cluster.kind == "local":
+            return self.scheduler
+        return self.cluster.kind
+
+    @property
+    def processes(self) -> int:
+        """Worker processes of this machine; 0: threads of this process."""
+        if self.started is None or self.elsewhere is not None:
+            return self.workers
+        return self.started.most_workers
+
+    @property
+    def tiles_at_a_time(self) -> int | None:
+        """Tiles that each process computes at a time, where that was said."""
+        return self.threads if self.threads is not None or self.started is None else self.started.threads
 
 
 def _at_least(least: int, **values: float | None) -> None:

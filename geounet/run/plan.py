@@ -108,7 +108,7 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
     """
     check_formats(options.formats)
     _check_parallel(options)
-    workers = max(1, options.workers)
+    workers = max(1, options.processes)
     lattice = _lattice(scene, package, options)
     request = _request(package, options, tile=lattice.tile, workers=workers)
     partition, memory = _within_budget(lattice, options, per_column=column_bytes(scene, package, lattice.tile))
@@ -121,7 +121,7 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
         native_geobox=scene.native_geobox,
         package=package,
         request=request,
-        engine=engine_kind(package, request),
+        engine=engine_kind(package, request, here=options.elsewhere is None),
         lattice=lattice,
         partition=partition,
         workers=workers,
@@ -138,10 +138,10 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
 
 def _device_warnings(options: InferOptions, request: EngineRequest) -> list[str]:
     """Local workers that share a device; torch is asked only where it is needed anyway."""
-    if not request.device.startswith("cuda"):
+    if not request.device.startswith("cuda") or options.elsewhere is not None:
         return []
     count = cuda_devices() if options.device in ("auto", "cuda") else 1
-    said = sharing_warning(request.device, options.workers, count)
+    said = sharing_warning(request.device, options.processes, count)
     return [] if said is None else [said]
 
 
@@ -152,8 +152,8 @@ def _check_parallel(options: InferOptions) -> None:
     """
     cores = usable_cores()
     most = _PER_CORE * cores
-    for name, value in (("workers", options.workers), ("threads", options.threads or 1)):
-        if value > most and options.scheduler is None:
+    for name, value in (("workers", options.processes), ("threads", options.tiles_at_a_time or 1)):
+        if value > most and options.elsewhere is None:
             raise ConfigError(
                 f"--{name} {value}: there are {human.count(cores, 'core')} to use; expected at most {most}, "
                 f"and more than {cores} are rarely faster"
@@ -172,13 +172,18 @@ def _lattice(scene: Scene, package: Package, options: InferOptions) -> Lattice:
 
 def _request(package: Package, options: InferOptions, *, tile: int, workers: int) -> EngineRequest:
     return EngineRequest(
-        device=resolve_device(options.device, package),
+        device=resolve_device(_device(options), package, here=options.elsewhere is None),
         precision=options.precision,
         tile=tile,
         batch=options.batch,
-        threads=options.threads or max(1, usable_cores() // workers),
+        threads=options.tiles_at_a_time or max(1, usable_cores() // workers),
         tta=options.tta,
     )
+
+
+def _device(options: InferOptions) -> str:
+    """The device that was asked for; a cluster with GPUs asks for them."""
+    return "cuda" if options.started is not None and options.started.gpu else options.device
 
 
 def _within_budget(lattice: Lattice, options: InferOptions, *, per_column: int) -> tuple[Partition, int]:
@@ -186,9 +191,10 @@ def _within_budget(lattice: Lattice, options: InferOptions, *, per_column: int) 
 
     ``per_column``: bytes that one more column of a block costs.
     """
-    workers = max(1, options.workers)
-    budget = memory_budget(options.memory, workers)
-    partition = divide(lattice, block=options.block, workers=workers, columns=budget // per_column)
+    workers = max(1, options.processes)
+    budget = memory_budget(options, workers)
+    expected = workers if options.started is None else options.started.most_workers
+    partition = divide(lattice, block=options.block, workers=expected, columns=budget // per_column)
     memory = per_column * min(partition.block_width + lattice.tile, lattice.cols.length + lattice.tile)
     if memory > budget:
         smaller = "block" if options.block is not None else "tile"
@@ -271,10 +277,12 @@ def _itemsize(dtype: str) -> int:
     return np.dtype(dtype).itemsize
 
 
-def memory_budget(given: int | None, workers: int) -> int:
-    """Bytes for the blocks of one process: what was asked for, else a quarter of what is free, at most 1 GiB."""
-    if given is not None:
-        return given // workers
+def memory_budget(options: InferOptions, workers: int) -> int:
+    """Bytes for the blocks of one process: what was asked for, else a quarter of what it has, at most 1 GiB."""
+    if options.memory is not None:
+        return options.memory // workers
+    if options.started is not None and options.started.memory is not None:
+        return min(2**30, options.started.memory // 4)
     return min(2**30, psutil.virtual_memory().available // 4 // workers)
 
 

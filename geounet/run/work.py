@@ -9,6 +9,7 @@ from geounet.grid.lattice import Lattice
 from geounet.io.scene import SceneSpec
 from geounet.model.engine import EngineRequest
 from geounet.model.spec import ModelSpec
+from geounet.run.roll_call import Roll
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,10 @@ class Work:
     """Path of the vector file that limits the run."""
     parts: str
     """Folder of the parts, shared by all workers."""
+    roll: Roll | None = None
+    """What a worker on another machine is asked before it takes part."""
+    needs_gpu: bool = False
+    """Ask for ``GPU=1``, where workers offer that."""
 
 
 @dataclass(frozen=True, kw_only=True)

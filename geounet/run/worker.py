@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from geounet.errors import SceneError
 from geounet.model.engine import cuda_devices, device_of_worker
 from geounet.run.block import BlockRunner, RunnerClosed
+from geounet.run.roll_call import refuse_unfit
 from geounet.run.work import Receipt, Work
 
 TOPIC = "geounet-tiles"
@@ -42,6 +43,7 @@ def runner_of(work: Work) -> BlockRunner:
     """This process's runner for a run: one network per process, so another run's is closed after its block."""
     with _runners_lock:
         if work.key not in _runners:
+            refuse_unfit(work.roll)
             for key in list(_runners):
                 _runners.pop(key).close()
             _runners[work.key] = BlockRunner(_on_this_worker(work))

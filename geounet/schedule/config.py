@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from geounet.config import build_options, options_from, parse_size
+from geounet.config import build_options, options_from
 from geounet.errors import ConfigError
 from geounet.io.access import is_remote
+from geounet.quantities import parse_duration, parse_size
 from geounet.run.options import InferOptions
-from geounet.schedule.durations import parse_duration
 from geounet.schedule.layout import check_template
 from geounet.schedule.stac_query import check_bbox, parse_interval
 from geounet.sections import Section, read_sections
@@ -181,6 +181,7 @@ _NO_PIXEL = (
     "workers",
     "threads",
     "scheduler",
+    "cluster",
     "memory",
     "device",
     "allow_remote",
@@ -200,6 +201,8 @@ def load_schedule(path: str | os.PathLike[str]) -> ScheduleConfig:
     def prepare(raw: dict[str, Any]) -> Mapping[str, Any]:
         if not isinstance(raw.get("infer", {}) or {}, dict):
             raise ConfigError(f"{file}: infer: expected options of geounet infer, such as 'model: landuse-roads'")
+        if "cluster" in raw:
+            raise ConfigError(f"{file}: cluster is an option of geounet infer; expected it below infer:")
         infer = options_from(raw.get("infer") or {}, where=f"{file}: infer", folder=file.absolute().parent)
         return {**{key: value for key, value in raw.items() if value is not None}, "infer": infer}
 

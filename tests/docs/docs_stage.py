@@ -32,6 +32,8 @@ def make_stage(folder: Path) -> Path:
         write_sample(files / f"{name}.tif", size=SIZE, seed=seed)
     (files / "scene_landuse.tif").rename(files / "labels.tif")
     write_schedule(files)
+    for name in ("ca", "dask", "dask-key"):  # certificates, which Dask only looks for here
+        (files / f"{name}.pem").touch()
     write_masks(files)
     listed = [
         {"name": "town", "image": "town.tif", "labels": "town_landuse.tif", "lines": "town_road_lines.geojson"}

@@ -11,7 +11,7 @@ import pytest
 
 from geounet.cli.commands import cli
 
-_OTHERS = {"--nworkers", "--nthreads", "--memory-limit"}  # of dask worker, in docs/clusters.md
+_OTHERS = {"--nworkers", "--nthreads", "--memory-limit", "--gres"}  # of dask worker and SLURM, in docs/clusters.md
 _BENCHMARKS = (markdown_blocks.ROOT / "tests" / "benchmarks" / "__main__.py").read_text(encoding="utf-8")
 _OTHERS |= set(re.findall(r'add_argument\("(--[a-z]+)"', _BENCHMARKS))  # of python -m tests.benchmarks
 

@@ -3,7 +3,7 @@
 ``sh``: one command per line. geounet's own run; those that would need a network, a cluster, processes or hours are
 parsed or planned instead; of other programs it is checked that targets, extras and options exist.
 ``python``: executed. ``yaml sidecar``: used as the sidecar of the models in `docs_stage`;
-``yaml schedule``: as its schedule. ``text``: not executed.
+``yaml schedule``: as its schedule; ``yaml cluster``: in test_cluster_examples. ``text``: not executed.
 """
 
 from __future__ import annotations
@@ -48,15 +48,23 @@ def test_what_a_document_shows_runs(path: Path, reader: Path, capfd):
 @pytest.mark.parametrize("path", markdown_blocks.documents(), ids=lambda p: p.name)
 def test_every_block_is_of_a_kind_that_is_tested(path: Path):
     for block in markdown_blocks.blocks(path):
-        assert block.info in (["sh"], ["python"], ["text"], ["yaml", "sidecar"], ["yaml", "schedule"]), (
-            f"{path.name}:{block.line}"
-        )
+        assert block.info in (
+            ["sh"],
+            ["python"],
+            ["text"],
+            ["yaml", "sidecar"],
+            ["yaml", "schedule"],
+            ["yaml", "cluster"],
+        ), f"{path.name}:{block.line}"
 
 
 def commands(text: str) -> Iterator[list[str]]:
     """The words of every command of a shell block."""
     for line in text.replace("\\\n", " ").splitlines():
-        if words := shlex.split(line, comments=True):
+        words = shlex.split(line, comments=True)
+        while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):  # a setting of the environment
+            words.pop(0)
+        if words:
             yield words
 
 
