@@ -111,14 +111,14 @@ def test_starting_loads_nothing_heavy(module: str) -> None:
     assert json.loads(done.stdout) == []
 
 
-def test_a_run_whose_engine_does_not_need_torch_does_not_import_it() -> None:
-    """Neither planning nor the worker's side: everything up to the engine's own room."""
+def test_tiles_wait_neither_for_torch_nor_for_what_later_stages_need() -> None:
+    """Neither planning nor the worker's side loads it: everything up to the engine's own room."""
     program = (
         "import geounet.run.pipeline, geounet.run.cluster, geounet.run.block, geounet.model.host, "
-        "geounet.model.onnx_forward, sys; print('torch' in sys.modules)"
+        "geounet.model.onnx_forward, sys; print({'torch', 'numba', 'shapely', 'PIL'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "set()"
 
 
 def test_every_name_of_the_front_door_opens() -> None:

@@ -22,7 +22,6 @@ from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import access
 from geounet.io.gdal import open_own
-from geounet.io.labels import names_of
 from geounet.io.levels import gdal
 from geounet.io.nodata import either
 from geounet.io.raster import Raster
@@ -105,6 +104,8 @@ class Probabilities:
 
     def class_names(self) -> dict[int, str]:
         """What the file calls its values; of probabilities nothing."""
+        from geounet.io.labels import names_of  # brings numba, which no tile should wait for
+
         return {} if self._confidence is None else names_of(self._raster)
 
     def rows(self) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geounet.io.shapes import Features
+if TYPE_CHECKING:  # brings shapely, which the plan of a run does not need
+    from geounet.io.shapes import Features
 
 
 class ChunkWriter(ABC):

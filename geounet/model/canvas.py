@@ -103,20 +103,18 @@ def weigh(
 def activate(x: NDArray[np.float32], head: Head, weights: NDArray[np.float32]) -> None:
     """Softmax or sigmoid of ``x`` ``(channels, rows, cols)``, times ``weights`` ``(rows, cols)``, in place.
 
-    The sigmoid is the two-class softmax of ``(x, 0)``; both subtract the maximum, so nothing overflows. What is
-    infinite has overflowed before, and becomes NaN, which `decide` refuses: only minus infinity among classes is an
-    answer, as a probability of 0 has that logarithm.
+    The softmax subtracts the maximum, so that nothing overflows; the sigmoid, 1 / (1 + e^-x), is 0 where its power
+    does. What is infinite has overflowed before, and becomes NaN, which `decide` refuses: only minus infinity among
+    classes is an answer, as a probability of 0 has that logarithm.
     """
     if head.kind == "mask":
         with np.errstate(invalid="ignore", over="ignore"):
             if not np.isfinite(x[0].sum()):  # one pass, where looking at every pixel takes two
                 x[0][np.isinf(x[0])] = np.nan
-        np.negative(np.abs(x[0]), out=(small := np.empty_like(x[0])))
-        np.exp(small, out=small)  # e^-|x|
-        numerator = np.maximum(small, x[0] >= 0)  # 1 where x is not negative; small is at most 1
-        np.add(small, np.float32(1.0), out=small)
-        np.divide(numerator, small, out=x[0])
-        x[0] *= weights
+            np.negative(x[0], out=x[0])
+            np.exp(x[0], out=x[0])
+        x[0] += np.float32(1.0)
+        np.divide(weights, x[0], out=x[0])
         return
     x -= x.max(axis=0)
     np.exp(x, out=x)

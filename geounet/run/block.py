@@ -213,6 +213,7 @@ class BlockRunner:
             ]
             tally.reused = len(shared) * len(self._work.lattice.cols.touching(block.core.col_off, block.core.right))
             return carry
+        del carry  # two canvases side by side would be the peak of a scene with several columns of blocks
         first = rows.touching(block.core.row_off, block.core.bottom)[0]
         canvas = self._engine.new_canvas(
             width=block.core.width, top=rows.starts[first], on_rows=lambda _top, _bands: None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import tempfile
+import weakref
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from packages import (
 from geounet.grid.blocks import Partition
 from geounet.grid.lattice import Lattice
 from geounet.grid.window import Window
+from geounet.model.canvas import RollingCanvas
 from geounet.model.device import DeviceEngine
 from geounet.model.engine import Engine, EngineRequest, TileJob, open_engine
 from geounet.model.package import load_model
@@ -90,6 +93,29 @@ def test_a_canvas_is_carried_down_a_column_and_saves_tiles(
     assert sum(r.reused for r in result.receipts) > 0
     assert sum(r.tiles for r in result.receipts) == reference.receipts[0].tiles
     assert np.array_equal(result.bands, reference.bands)
+
+
+def test_one_canvas_at_a_time_also_where_a_column_begins(
+    model: Path, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A canvas is as wide as a block; two of them side by side would make wide scenes take more memory."""
+    _, work = work_for(scene, tmp_path, model=str(model), block=96)
+    assert work.partition.cols > 1
+    runner = BlockRunner(work)
+    canvases: list[weakref.ref[RollingCanvas]] = []
+    real = runner._engine.new_canvas
+
+    def watched(**options: Any) -> RollingCanvas:
+        assert all(canvas() is None for canvas in canvases)
+        canvas = real(**options)
+        canvases.append(weakref.ref(canvas))
+        return canvas
+
+    monkeypatch.setattr(runner._engine, "new_canvas", watched)
+    for block in range(len(work.partition)):
+        runner.run(block)
+    runner.close()
+    assert len(canvases) == work.partition.cols
 
 
 def test_blocks_that_arrive_together_compute_in_their_order(
