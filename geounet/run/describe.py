@@ -83,6 +83,8 @@ def describe_results(context: RunContext) -> Run:
         engine=described["engine"],
         warnings=warnings,
         resumed=context.resumed,
+        blocks=len(plan.partition),
+        as_before=context.as_before,
     )
 
 

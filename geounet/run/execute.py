@@ -46,6 +46,9 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
     def on_receipt(receipt: Receipt) -> None:
         journal.record(receipt)
         context.tiles += receipt.tiles
+        if receipt.adopted:
+            context.as_before += 1
+            return
         context.pixels += plan.partition[receipt.block].core.area
         context.progress.advance(receipt.skipped)
 
@@ -66,6 +69,8 @@ def _start_progress(context: RunContext, missing: Sequence[int]) -> None:
     plan = context.plan
     share = len(missing) / len(plan.partition)
     note = f"going on: {context.resumed} of {len(plan.partition)} blocks were finished" if context.resumed else ""
+    if context.base is not None:
+        note = f"{note}{'; ' if note else ''}blocks that are as in an earlier run are taken from it"
     context.progress.device(
         f"{plan.engine} {plan.request.device}" if plan.engine == "onnx" else plan.request.device
     )
@@ -106,7 +111,12 @@ def work_of(context: RunContext) -> Work:
     plan, options = context.plan, context.options
     model = plan.package.origin
     return Work(
-        key=key_of(parts=context.journal.parts.absolute(), partition=plan.partition, request=plan.request),
+        key=key_of(
+            parts=context.journal.parts.absolute(),
+            partition=plan.partition,
+            request=plan.request,
+            base=context.base,
+        ),
         scene=plan.scene,
         model=model if model in models() else str(Path(model).absolute()),
         model_digest=plan.package.digest,
@@ -119,4 +129,5 @@ def work_of(context: RunContext) -> Work:
         partition=plan.partition,
         aoi=str(options.aoi.absolute()) if options.aoi else None,
         parts=str(context.journal.parts.absolute()),
+        base=str(context.base.absolute()) if context.base else None,
     )

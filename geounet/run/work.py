@@ -34,6 +34,8 @@ class Work:
     """Path of the vector file that limits the run."""
     parts: str
     """Folder of the parts, shared by all workers."""
+    base: str | None = None
+    """Folder of an earlier run's journal: blocks that read what its blocks read take their parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +58,7 @@ class Receipt:
     """Pixels of every class of every head."""
     seconds: float
     engine: str
+    input: str = ""
+    """Digest of all that the block read (`geounet.run.input_digest`)."""
+    adopted: bool = False
+    """Whether the part is that of an earlier run, whose block had read the same."""
