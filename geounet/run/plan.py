@@ -82,6 +82,8 @@ class Plan:
     warnings: tuple[str, ...]
     scene_time: str | None = None
     """RFC 3339; when the scene was taken, where somebody knows better than its file."""
+    catalog_href: str | None = None
+    """The folder of the catalogue that will list the results, relative to them."""
 
     @property
     def raster_key(self) -> str:

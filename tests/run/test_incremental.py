@@ -52,7 +52,9 @@ def left(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("options", [{}, {"confidence": True}, {"gsd": 0.7}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"confidence": True}, pytest.param({"gsd": 0.7}, marks=pytest.mark.slow)], ids=str
+)
 def test_a_scene_that_was_delivered_again(case: Case, tmp_path: Path, options: dict[str, Any]) -> None:
     """In place of the old one, from parts or, where they were not kept, from rasters; every file is the same."""
     scene = before(tmp_path)
