@@ -51,6 +51,7 @@ class Options(TypedDict, total=False):
     cleaned: bool
     formats: str | list[str]
     confidence: bool
+    base: str | Path
     fresh: bool
     overwrite: bool
     allow_remote: bool
@@ -81,7 +82,7 @@ def options_from(given: Mapping[str, Any], *, where: str, folder: Path) -> dict[
         options["cluster"] = _cluster(options["cluster"], where=where, folder=folder)
     for key, value in options.items():
         _convert(key, value, where=where)
-    for key in ("output", "mask", "aoi", "stats"):
+    for key in ("output", "mask", "aoi", "stats", "base"):
         if key in options and "://" not in str(options[key]):
             options[key] = folder / _path(options[key])
     if "model" in options and (folder / options["model"]).exists():

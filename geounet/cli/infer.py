@@ -69,7 +69,17 @@ def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
         facts = {name: getattr(run, name) for name in ("scene", "output", "pixels", "pixels_computed", "tiles")}
         facts |= {
             name: getattr(run, name)
-            for name in ("tiles_skipped", "features", "area_by_class", "length", "timings", "engine", "reused")
+            for name in (
+                "tiles_skipped",
+                "features",
+                "area_by_class",
+                "length",
+                "timings",
+                "engine",
+                "reused",
+                "blocks",
+                "as_before",
+            )
         }
         show.json_line("done", **facts, paths={name: str(path) for name, path in run.paths.items()})
         return
@@ -79,6 +89,8 @@ def _show_run(run: Any, *, as_json: bool, quiet: bool) -> None:
         click.echo(f"{run.scene}: everything is there already in {run.output} (--fresh computes it again)")
     else:
         click.echo(f"{run.scene}: {_pace(run)}")
+        if run.as_before:
+            click.echo(f"{run.as_before} of {human.count(run.blocks, 'block')} are as before")
     click.echo(f"results in {run.output}")
     show.table(
         [(name, human.size(path.stat().st_size)) for name, path in sorted(run.paths.items()) if path.exists()]

@@ -66,6 +66,9 @@ _RUN_OPTIONS = [
         help="geojson, geojsonseq, geojsons, gpkg, fgb, parquet, shp.",
     ),
     click.option("--confidence", is_flag=True, default=None, help="Also write a confidence raster per head."),
+    click.option(
+        "--base", metavar="DIR", help="Results of an earlier version: its unchanged blocks are taken over."
+    ),
     click.option("--fresh", is_flag=True, default=None, help="Forget what an earlier run finished."),
     click.option("--overwrite", is_flag=True, default=None, help="Replace results of another run."),
     click.option("--allow-remote", is_flag=True, default=None, help="Let scenes be read over HTTP or S3."),

@@ -32,18 +32,22 @@ def plan(scenes: tuple[str, ...], config: str | None, **given: Any) -> int:
 
 def show_plans(groups: Sequence[Group], options: Any, *, as_json: bool, quiet: bool) -> int:
     """Print a plan for every scene; quiet: only find out whether it can work."""
+    from geounet.run.adopt import find_base
     from geounet.run.forecast import forecast
+    from geounet.run.journal import STATE, results_of
     from geounet.run.pipeline import plan_scene
 
     def one(paths: Group) -> None:
         laid_out = plan_scene(paths, options, several=len(groups) > 1)
         if not quiet:
-            _show(laid_out, forecast(laid_out), as_json=as_json, elsewhere=options.elsewhere)
+            found = find_base(laid_out.output / STATE, laid_out, options)
+            base = None if found is None else results_of(found[0])
+            _show(laid_out, forecast(laid_out), base=base, as_json=as_json, elsewhere=options.elsewhere)
 
     return each_scene(groups, one, as_json=as_json)
 
 
-def _show(plan: Any, measured: Any, *, as_json: bool, elsewhere: str | None) -> None:
+def _show(plan: Any, measured: Any, *, base: Any, as_json: bool, elsewhere: str | None) -> None:
     costs, spec = plan.costs, plan.package.spec
     if as_json:
         show.json_line(
@@ -68,6 +72,7 @@ def _show(plan: Any, measured: Any, *, as_json: bool, elsewhere: str | None) -> 
             network_memory=measured.memory,
             device_memory=measured.device_memory,
             seconds=round(measured.seconds, 1),
+            base=base,
             output=plan.output,
             warnings=plan.warnings,
         )
@@ -75,7 +80,13 @@ def _show(plan: Any, measured: Any, *, as_json: bool, elsewhere: str | None) -> 
     for warning in plan.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{plan.scene_name}: {plan.geobox.width} × {plan.geobox.height} px, {plan.dtype}")
-    show.table([*_rows(plan, measured), ("time", _time(measured, elsewhere)), ("results", str(plan.output))])
+    earlier = (
+        []
+        if base is None
+        else [("earlier", f"blocks that are as in {base} are taken from it; which, the run finds out")]
+    )
+    time = ("time", _time(measured, elsewhere))
+    show.table([*_rows(plan, measured), *earlier, time, ("results", str(plan.output))])
 
 
 def _rows(plan: Any, measured: Any) -> list[tuple[str, str]]:

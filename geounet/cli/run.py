@@ -93,7 +93,9 @@ def _line(event: str, facts: dict[str, Any]) -> str:
             again = f" (attempt {facts['attempt']})" if facts["attempt"] > 1 else ""
             return f"{facts['scene']}: begun{again}"
         case "published":
-            return f"{facts['scene']}: {facts['output']} in {human.duration(facts['seconds'])}"
+            before = facts.get("blocks_as_before")
+            some = f", {before} of {human.count(facts['blocks'], 'block')} as before" if before else ""
+            return f"{facts['scene']}: {facts['output']} in {human.duration(facts['seconds'])}{some}"
         case "failed":
             then = "set aside" if facts["set_aside"] else "will be tried again"
             return f"{facts['scene']}: failed, {then}: {facts['error']}"

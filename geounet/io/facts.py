@@ -64,5 +64,7 @@ class RunFacts:
     warnings: tuple[str, ...] = ()
     software: Mapping[str, str] = field(default_factory=dict)
     """Versions by name of the library."""
+    catalog_href: str | None = None
+    """The folder of the catalogue that lists the item, relative to the output folder; None where there is none."""
     scene_href: str | None = None
     """Where the scene is, relative to the output folder or a URL."""

@@ -64,25 +64,27 @@ def panel_shape(window: Window, *, panels: int) -> tuple[int, int]:
     return max(1, round(window.height * scale)), max(1, round(window.width * scale))
 
 
-def read_labels(path: str | Path, *, head: Head, window: Window, shape: tuple[int, int]) -> NDArray[np.uint8]:
+def read_labels(
+    path: str | Path, *, head: Head, window: Window, shape: tuple[int, int], fine: int = _FINE
+) -> NDArray[np.uint8]:
     """Labels ``(height, width)`` of ``window`` of a label COG, in ``shape``, out of its overviews.
 
-    What a mask marks is drawn at least one pixel wide, as maps draw roads.
+    What a mask marks is drawn at least one pixel wide, as maps draw roads: ``fine``² pixels are read for each.
     """
-    fine = _FINE if head.kind == "mask" else 1
+    fine = fine if head.kind == "mask" else 1
     part = RioWindow(window.col_off, window.row_off, window.width, window.height)
     with open_own(path) as file:
         size = (shape[0] * fine, shape[1] * fine)
         labels: NDArray[np.uint8] = file.read(1, window=part, out_shape=size, resampling=Resampling.nearest)
     if fine == 1:
         return labels
-    cells = labels.reshape(shape[0], fine, shape[1], fine)
-    middle = cells[:, fine // 2, :, fine // 2]
-    return np.where((cells == 1).any(axis=(1, 3)), np.uint8(1), middle)
+    places = [labels[row::fine, col::fine] for row in range(fine) for col in range(fine)]
+    marked = np.logical_or.reduce([place == 1 for place in places])
+    return np.where(marked, np.uint8(1), places[len(places) // 2])
 
 
-def stretch(data: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """``(height, width, 3)`` colours: from the 2nd to the 98th percentile of the valid pixels.
+def stretch(data: NDArray[np.float32], valid: NDArray[np.bool_], *, every: int = 1) -> NDArray[np.uint8]:
+    """``(height, width, 3)`` colours: from the 2nd to the 98th percentile of ``every`` so many-th valid pixel.
 
     Three bands or more show the first three as red, green and blue, stretched alike so that colours stay what they
     are; fewer show the first as grey.
@@ -90,13 +92,22 @@ def stretch(data: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.u
     chosen = data[:3] if len(data) >= 3 else data[[0, 0, 0]]
     valid = valid & np.isfinite(chosen).all(0)  # one band may lack what another has
     out = np.empty((*valid.shape, 3), np.uint8)
-    low, high = np.percentile(chosen[:, valid], [2, 98]) if valid.any() else (0.0, 1.0)
+    sample = chosen[:, valid][:, ::every]
+    low, high = np.percentile(sample, [2, 98]) if sample.size else (0.0, 1.0)
     for channel, band in enumerate(chosen):
         span = high - low if high > low else 1.0
         scaled = np.clip((np.where(valid, band, low) - low) / span, 0, 1)
         out[..., channel] = np.round(255 * scaled).astype(np.uint8)
     out[~valid] = EMPTY
     return out
+
+
+def smaller(image: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """``image`` ``(h, w, 3)`` in another shape, by the nearest pixel."""
+    rows, cols = (
+        ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(shape, image.shape, strict=False)
+    )
+    return image[rows][:, cols]
 
 
 def paint(head: Head, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:

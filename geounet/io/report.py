@@ -12,23 +12,25 @@ from geounet.grid.geobox import parse_crs
 from geounet.io import human
 from geounet.io.atomic import publish_text
 from geounet.io.facts import ClassArea, Output, RunFacts
+from geounet.io.report_map import STYLE as MAP_STYLE
 from geounet.io.report_style import page
 from geounet.model.spec import Head
 
 Row = tuple[str, str]
 
 
-def write_report(path: str | Path, facts: RunFacts, *, preview: Path | None = None) -> Path:
-    """Write the report of a run to ``path``, with the picture ``preview`` inside; returns the path."""
+def write_report(path: str | Path, facts: RunFacts, *, preview: Path | None = None, drawing: str = "") -> Path:
+    """Write the report of a run to ``path``, with ``preview`` and ``drawing`` inside; returns the path."""
     image = preview.read_bytes() if preview is not None else None
-    return publish_text(path, render(facts, preview=image))
+    return publish_text(path, render(facts, preview=image, drawing=drawing))
 
 
-def render(facts: RunFacts, *, preview: bytes | None = None) -> str:
-    """The report as HTML; ``preview`` is the content of a PNG file."""
+def render(facts: RunFacts, *, preview: bytes | None = None, drawing: str = "") -> str:
+    """The report as HTML; ``preview`` is the content of a PNG file, ``drawing`` a section (`report_map`)."""
     title = f"{facts.scene} · {facts.model.name}"
     sections = [
         _warnings(facts.warnings),
+        drawing,
         _picture(preview, facts),
         *(_areas(head, facts) for head in facts.model.heads),
         _grid([_card("Scene", _scene(facts)), _card("Model", _model(facts)), _card("Run", _run(facts))]),
@@ -42,6 +44,7 @@ def render(facts: RunFacts, *, preview: bytes | None = None) -> str:
         heading=facts.scene,
         lead=f"mapped with {facts.model.name} {facts.model.version}",
         footer=" · ".join(f"{name} {version}" for name, version in sorted(facts.software.items())),
+        style=MAP_STYLE if drawing else "",
     )
 
 

@@ -19,6 +19,8 @@ from geounet.io.footprint import footprint
 from geounet.model.canvas import CONFIDENCE_SCALE
 from geounet.model.spec import NODATA, Head
 
+CATALOG_FILE, COLLECTION_FILE, COLLECTION_ID = "catalog.json", "collection.json", "geounet"
+"""A catalogue over many runs, where there is one, and the one collection in it, which lists their items."""
 _EXTENSIONS = [
     "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
     "https://stac-extensions.github.io/file/v2.1.0/schema.json",
@@ -71,6 +73,8 @@ def to_item(facts: RunFacts, *, folder: Path) -> dict[str, Any]:
     }
     if place:
         item["bbox"] = place[1]
+    if facts.catalog_href is not None:
+        item["collection"] = COLLECTION_ID
     return item
 
 
@@ -114,9 +118,13 @@ def _projection(geobox: GeoBox) -> dict[str, Any]:
 
 
 def _links(facts: RunFacts) -> list[dict[str, str]]:
-    if facts.scene_href is None:
-        return []
-    return [{"rel": "derived_from", "href": facts.scene_href, "title": facts.scene}]
+    links = []
+    if (folder := facts.catalog_href) is not None:
+        for rel, name in (("root", CATALOG_FILE), ("parent", COLLECTION_FILE), ("collection", COLLECTION_FILE)):
+            links.append({"rel": rel, "href": f"{folder}/{name}", "type": _MEDIA[".json"]})
+    if facts.scene_href is not None:
+        links.append({"rel": "derived_from", "href": facts.scene_href, "title": facts.scene})
+    return links
 
 
 def _key(output: Output, folder: Path) -> str:

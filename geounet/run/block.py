@@ -22,6 +22,8 @@ from geounet.model.canvas import RollingCanvas
 from geounet.model.engine import Engine, TileJob, open_engine
 from geounet.model.package import load_model
 from geounet.model.spec import NODATA, Head
+from geounet.run.base import Base
+from geounet.run.input_digest import InputRows, digest_of
 from geounet.run.part import PartWriter, part_name, part_writer
 from geounet.run.rows import Band, WantedRows, ahead, read_bands
 from geounet.run.work import Receipt, Work
@@ -39,6 +41,7 @@ class _Carry:
     canvas: RollingCanvas
     band: Band | None
     wanted: WantedRows
+    seen: InputRows
 
 
 @dataclass
@@ -124,6 +127,7 @@ class BlockRunner:
         except BaseException:
             self._free()
             raise
+        self._base = Base(Path(work.base)) if work.base else None
         self._carry: _Carry | None = None
         self._turns = _Turns()
         self._closed = False
@@ -142,17 +146,22 @@ class BlockRunner:
                 raise RunnerClosed
             started = time.perf_counter()
             block = self._work.partition[index]
-            path = Path(self._work.parts) / part_name(index)
+            parts, name = Path(self._work.parts), part_name(index)
+            path = parts / name
             path.parent.mkdir(exist_ok=True)
+            if (adopted := self._adopt(block, parts, name)) is not None:
+                on_tiles(self._own_tiles(block))
+                return adopted
             tally = _Tally(self._work.spec.heads)
             rows, bands = self._work.lattice.rows.stride, 2 * len(self._work.spec.heads)
             with part_writer(path, block.core, bands=bands, rows=rows, executor=self._writer) as writer:
                 self._carry = self._compute(block, writer, tally, on_tiles)
+                seen = self._carry.seen.digest(self._work.lattice.reads(block.core))
                 finishing()
                 part = writer.finish()
             return Receipt(
                 block=index,
-                file=part_name(index),
+                file=name,
                 bytes=part.bytes,
                 digest=part.digest,
                 tiles=tally.tiles,
@@ -161,6 +170,7 @@ class BlockRunner:
                 pixels=tally.pixels,
                 seconds=time.perf_counter() - started,
                 engine=self._engine.name,
+                input=seen,
             )
 
     def close(self) -> None:
@@ -176,6 +186,27 @@ class BlockRunner:
         for executor in (self._reader, self._writer):
             executor.shutdown(wait=True)
         self._engine.close()
+
+    def _adopt(self, block: Block, parts: Path, name: str) -> Receipt | None:
+        """The receipt of a block that is as in the run to begin from, whose part it takes over; else None.
+
+        A canvas that another block left is not taken on by the block after it, which starts cold.
+        """
+        base, lattice = self._base, self._work.lattice
+        if base is None or not base.knows(block):
+            return None
+        reads = lattice.reads(block.core)
+        read = self._reader.submit(
+            digest_of, self._scene, reads, rows=lattice.tile, wanted=self._wanted_area
+        ).result()
+        return base.adopt(block, read, parts, name)
+
+    def _own_tiles(self, block: Block) -> int:
+        """Tiles that begin in a block, as far as it has the rows: what it costs where a canvas is carried down."""
+        rows, cols = self._work.lattice.rows, self._work.lattice.cols
+        touching = rows.touching(block.core.row_off, block.core.bottom)
+        begun = sum(rows.starts[row] >= block.core.row_off for row in touching)
+        return begun * len(cols.touching(block.core.col_off, block.core.right))
 
     def _compute(self, block: Block, writer: PartWriter, tally: _Tally, on_tiles: OnTiles) -> _Carry:
         core = block.core
@@ -212,13 +243,14 @@ class BlockRunner:
                 if rows.starts[r] < block.core.row_off
             ]
             tally.reused = len(shared) * len(self._work.lattice.cols.touching(block.core.col_off, block.core.right))
+            carry.seen.forget_above(self._work.lattice.reads(block.core).row_off)
             return carry
         del carry  # two canvases side by side would be the peak of a scene with several columns of blocks
         first = rows.touching(block.core.row_off, block.core.bottom)[0]
         canvas = self._engine.new_canvas(
             width=block.core.width, top=rows.starts[first], on_rows=lambda _top, _bands: None
         )
-        return _Carry(block=-1, canvas=canvas, band=None, wanted=WantedRows())
+        return _Carry(block=-1, canvas=canvas, band=None, wanted=WantedRows(), seen=InputRows())
 
     def _jobs(self, block: Block, state: _Carry, tally: _Tally) -> Iterator[TileJob]:
         """The tiles of the block in lattice order, but those that the canvas holds already or that show nothing."""
@@ -238,7 +270,7 @@ class BlockRunner:
             )
             for r in to_do
         ]
-        bands = read_bands(self._scene, windows, above=state.band, wanted=self._wanted_area)
+        bands = read_bands(self._scene, windows, above=state.band, wanted=self._wanted_area, on_read=state.seen.add)
         for row, band in zip(to_do, ahead(bands, self._reader), strict=True):
             state.band = band
             state.wanted.add(band)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Thread
 
 from geounet import heap
@@ -32,6 +33,10 @@ class RunContext:
     """Pixels of the blocks that this run computed."""
     resumed: int = 0
     """Blocks that an earlier run had finished."""
+    base: Path | None = None
+    """Folder of an earlier run's journal, whose parts may be taken over."""
+    as_before: int = 0
+    """Blocks that took over a part of it."""
     preparing: Thread | None = None
     """What makes the later stages ready beside the network."""
 

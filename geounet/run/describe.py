@@ -18,11 +18,13 @@ from geounet.io.preview import (
     HeadMap,
     panel_shape,
     read_labels,
+    smaller,
     stretch,
     view_window,
     write_preview,
 )
 from geounet.io.report import write_report
+from geounet.io.report_map import map_shape, render_map
 from geounet.io.scene import Scene, open_spec
 from geounet.io.stac import write_item
 from geounet.io.thumbnail import scene_thumbnail
@@ -44,6 +46,7 @@ from geounet.run.plan import Plan
 from geounet.run.result import Run, area_unit
 
 _NAMED_SOFTWARE = ("onnxruntime", "torch", "rasterio", "numpy", "dask", "shapely")
+_SAMPLE = 7  # of so many pixels one is looked at for the brightness of the pictures
 
 
 def describe_results(context: RunContext) -> Run:
@@ -53,11 +56,11 @@ def describe_results(context: RunContext) -> Run:
     vectors = record.finished(VECTORS, vector_key(plan, options), plan.output) or {}
     warnings = (*plan.warnings, *vectors.get("warnings", ()))
     with open_spec(plan.scene) as scene:
-        preview = _preview(context, scene)  # before the facts, which list it
+        preview, drawing = _pictures(context, scene)  # before the facts, which list it
         areas = _class_areas(plan, rasters.get("pixels", {}), vectors.get("area_by_class", {}))
         facts = _facts(context, scene, tuple(areas), vectors.get("length", {}), warnings)
     write_item(plan.output / "item.json", facts)
-    write_report(plan.output / "report.html", facts, preview=preview)
+    write_report(plan.output / "report.html", facts, preview=preview, drawing=drawing)
     described = {
         "files": sorted(_files(context)),
         "features": vectors.get("features", {}),
@@ -83,6 +86,8 @@ def describe_results(context: RunContext) -> Run:
         engine=described["engine"],
         warnings=warnings,
         resumed=context.resumed,
+        blocks=len(plan.partition),
+        as_before=context.as_before,
     )
 
 
@@ -110,6 +115,7 @@ def _facts(
         settings=_settings(context),
         warnings=warnings,
         software={"geounet": __version__, **{name: version(name) for name in _NAMED_SOFTWARE}},
+        catalog_href=plan.catalog_href,
         scene_href=_href(plan.scene.paths[0], plan.output),
     )
 
@@ -188,21 +194,22 @@ def _files(context: RunContext) -> list[str]:
     return [*rasters, *vector_files(plan, options), *DESCRIPTION_FILES]
 
 
-def _preview(context: RunContext, scene: Scene) -> Path:
-    """Scene, prediction and overlay side by side, from decimated reads."""
+def _pictures(context: RunContext, scene: Scene) -> tuple[Path, str]:
+    """The preview (scene, prediction and overlay side by side), and a map for the report, from decimated reads."""
     plan = context.plan
     heads = plan.package.spec.heads
-    source = plan.output / label_file(heads[0])
-    window = view_window(source)
+    window = view_window(plan.output / label_file(heads[0]))
     sure = confidence_files(plan, context.options)
-    shape = panel_shape(window, panels=2 + len(heads) + len(sure))
-    maps = [
-        HeadMap(
-            head=head, labels=read_labels(plan.output / label_file(head), head=head, window=window, shape=shape)
-        )
-        for head in heads
-    ]
-    image = stretch(*scene_thumbnail(scene, window=window, shape=shape))
+    large, shape = map_shape(window), panel_shape(window, panels=2 + len(heads) + len(sure))
+
+    def maps(shape: tuple[int, int], **how: int) -> list[HeadMap]:
+        files = {head: plan.output / label_file(head) for head in heads}
+        return [
+            HeadMap(head=head, labels=read_labels(path, head=head, window=window, shape=shape, **how))
+            for head, path in files.items()
+        ]
+
+    image = stretch(*scene_thumbnail(scene, window=window, shape=large), every=_SAMPLE)  # which reads most
     model = f"{plan.package.spec.name} {plan.package.spec.version}"
     more = [
         (
@@ -212,7 +219,9 @@ def _preview(context: RunContext, scene: Scene) -> Path:
         for name in sure
     ]
     caption = f"{plan.scene_name} · {model}"
-    return write_preview(plan.output / "preview.png", image, maps, more=more, caption=caption)
+    panels = smaller(image, shape), maps(shape)
+    preview = write_preview(plan.output / "preview.png", *panels, more=more, caption=caption)
+    return preview, render_map(image, maps(large, fine=2), window=window)
 
 
 def _scene_time(scene: Scene) -> str | None:

@@ -47,6 +47,9 @@ def compute_blocks(context: RunContext, *, meanwhile: Callable[[], object]) -> N
     def on_receipt(receipt: Receipt) -> None:
         journal.record(receipt)
         context.tiles += receipt.tiles
+        if receipt.adopted:
+            context.as_before += 1
+            return
         context.pixels += plan.partition[receipt.block].core.area
         context.progress.advance(receipt.skipped)
 
@@ -77,6 +80,8 @@ def _start_progress(context: RunContext, missing: Sequence[int]) -> None:
     plan = context.plan
     share = len(missing) / len(plan.partition)
     note = f"going on: {context.resumed} of {len(plan.partition)} blocks were finished" if context.resumed else ""
+    if context.base is not None:
+        note = f"{note}{'; ' if note else ''}blocks that are as in an earlier run are taken from it"
     context.progress.device(
         f"{plan.engine} {plan.request.device}" if plan.engine == "onnx" else plan.request.device
     )
@@ -116,7 +121,12 @@ def work_of(context: RunContext) -> Work:
     """What travels to the workers."""
     plan, options = context.plan, context.options
     return Work(
-        key=key_of(parts=context.journal.parts.absolute(), partition=plan.partition, request=plan.request),
+        key=key_of(
+            parts=context.journal.parts.absolute(),
+            partition=plan.partition,
+            request=plan.request,
+            base=context.base,
+        ),
         scene=plan.scene,
         model=_model_path(plan),
         model_digest=plan.package.digest,
@@ -131,6 +141,7 @@ def work_of(context: RunContext) -> Work:
         parts=str(context.journal.parts.absolute()),
         roll=None if options.elsewhere is None else _roll_of(context),
         needs_gpu=plan.engine == "cuda",
+        base=str(context.base.absolute()) if context.base else None,
     )
 
 

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,11 @@ from geounet.run.work import Receipt
 STATE = ".geounet"
 """Folder of a run's own files inside the results folder."""
 
-_JOURNAL = "journal.jsonl"
+JOURNAL = "journal.jsonl"
+"""Receipts of a run, in a folder named by its key inside the state folder."""
+RASTERS_FILE = "rasters.json"
+"""Beside a journal without parts: which rasters hold what the parts held, in the order of their bands."""
+
 _FINISHED = "finished"
 
 
@@ -55,20 +59,26 @@ def hold(output: Path) -> Iterator[Path]:
 class Journal:
     """The receipts of one run, by block. Parts of another scene, model or option never mix with it."""
 
-    def __init__(self, state: Path, key: str, *, fresh: bool = False, overwrite: bool = False) -> None:
+    def __init__(
+        self, state: Path, key: str, *, fresh: bool = False, overwrite: bool = False, base: Path | None = None
+    ) -> None:
         """Open the journal of ``key``; ``fresh`` forgets it, and parts of other runs go only if told to.
+
+        Those in the folder ``base`` stay: this run begins from them.
 
         Raises ConfigError where another run's blocks would be lost.
         """
-        self.folder = _folder_of(state, key)
+        self.folder = folder_of(state, key)
         if not (fresh or overwrite):
             _refuse_to_lose_parts(state, but=self.folder)
+        if base is not None and base.parent == state:
+            (base / _FINISHED).touch()  # in nobody's way from now on
         self.parts = self.folder / "parts"
-        forget_parts(state, but=None if fresh else self.folder)
+        forget_parts(state, but=(None if fresh else self.folder, base))
         self.parts.mkdir(parents=True, exist_ok=True)
         for folder in (self.parts, *self.parts.iterdir()):
             sweep(folder)
-        self._file = self.folder / _JOURNAL
+        self._file = self.folder / JOURNAL
         self.receipts = Receipts(self._file)
 
     def record(self, receipt: Receipt) -> None:
@@ -105,7 +115,7 @@ class Journal:
 
 
 def _refuse_to_lose_parts(state: Path, *, but: Path) -> None:
-    for journal in state.glob(f"*/{_JOURNAL}"):
+    for journal in state.glob(f"*/{JOURNAL}"):
         if (journal.parent / _FINISHED).exists():
             continue  # its results are there, and were looked at by `refuse_to_overwrite`
         if journal.parent != but and (blocks := len(journal.read_bytes().splitlines())):
@@ -116,23 +126,38 @@ def _refuse_to_lose_parts(state: Path, *, but: Path) -> None:
             )
 
 
-def _folder_of(state: Path, key: str) -> Path:
+def folder_of(state: Path, key: str) -> Path:
+    """Where the parts of ``key`` are, or would be."""
     return state / key[:24]
+
+
+def results_of(folder: Path) -> Path:
+    """The results folder that a journal's folder belongs to."""
+    return folder.parent.parent
 
 
 def keep_parts(state: Path, key: str) -> None:
     """Mark the parts of a finished run, if there are any, and remove those of all others."""
-    folder = _folder_of(state, key)
-    kept = (folder / _JOURNAL).is_file()
+    folder = folder_of(state, key)
+    kept = (folder / JOURNAL).is_file()
     if kept:
         (folder / _FINISHED).touch()
-    forget_parts(state, but=folder if kept else None)
+    forget_parts(state, but=[folder if kept else None])
 
 
-def forget_parts(state: Path, *, but: Path | None = None) -> None:
-    """Remove the parts of every run in a state folder, ``but`` for one."""
+def drop_parts(state: Path) -> None:
+    """Remove all parts of a state folder; a journal stays where rasters hold what its parts held."""
     for folder in state.iterdir():
-        if folder.is_dir() and folder != but:
+        if (folder / RASTERS_FILE).is_file():
+            shutil.rmtree(folder / "parts", ignore_errors=True)
+        elif folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def forget_parts(state: Path, *, but: Sequence[Path | None] = ()) -> None:
+    """Remove the parts of every run in a state folder, ``but`` for some."""
+    for folder in state.iterdir():
+        if folder.is_dir() and folder not in but:
             shutil.rmtree(folder)
 
 

@@ -68,6 +68,8 @@ class InferOptions:
     cleaned: bool = False
     formats: tuple[str, ...] = ("geojson",)
     confidence: bool = False
+    base: Path | None = None
+    """Results folder of an earlier version of the scene: unchanged blocks are taken from it."""
     fresh: bool = False
     overwrite: bool = False
     allow_remote: bool = False

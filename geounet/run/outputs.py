@@ -8,7 +8,7 @@ from geounet import __version__
 from geounet.errors import ConfigError
 from geounet.io.vectors import files_of
 from geounet.model.spec import Head
-from geounet.run.journal import STATE, Record, forget_parts, keep_parts
+from geounet.run.journal import STATE, Record, drop_parts, folder_of, keep_parts
 from geounet.run.options import InferOptions
 from geounet.run.plan import Plan, key_of
 from geounet.run.result import Run, area_unit
@@ -79,6 +79,11 @@ def raster_key(plan: Plan, options: InferOptions) -> str:
 def journal_key(plan: Plan, options: InferOptions) -> str:
     """Names the content of the parts, which another version of the software may not continue."""
     return key_of(rasters=plan.raster_key, aoi=_content(plan, options), software=_software(plan))
+
+
+def parts_recipe(plan: Plan) -> str:
+    """Names what makes a part of what its block reads: parts of one recipe may stand in for each other."""
+    return key_of(recipe=plan.recipe_key, software=_software(plan))
 
 
 def _software(plan: Plan) -> list[str]:
@@ -153,6 +158,7 @@ def finished_run(plan: Plan, options: InferOptions, record: Record) -> Run | Non
         engine=described["engine"],
         warnings=plan.warnings,
         resumed=len(plan.partition),
+        blocks=len(plan.partition),
         reused=True,
     )
 
@@ -220,10 +226,16 @@ def why_again(plan: Plan, options: InferOptions, record: Record) -> str:
 
 def settle_parts(state: Path, plan: Plan, options: InferOptions, record: Record) -> None:
     """The run is finished: its parts stay for a run with other polygons, unless the confidences are rasters too."""
+    keep_parts(state, journal_key(plan, options))
     if record.finished(CONFIDENCES, raster_key(plan, options), plan.output) is None:
-        keep_parts(state, journal_key(plan, options))
-    else:
-        forget_parts(state)
+        return
+    folder = folder_of(state, journal_key(plan, options))
+    if folder.is_dir() and plan.geobox == plan.native_geobox and options.threshold is None:
+        from geounet.run.kept_rasters import remember_rasters
+
+        heads = plan.package.spec.heads
+        remember_rasters(folder, [name for head in heads for name in (label_file(head), confidence_file(head))])
+    drop_parts(state)
 
 
 def stages(plan: Plan, options: InferOptions) -> list[tuple[str, str, list[str]]]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from geounet.errors import ConfigError
 from geounet.heap import freed_memory_kept
 from geounet.model.package import load_model
-from geounet.run.adopt import with_partition_of
+from geounet.run.adopt import find_base, with_partition_of
 from geounet.run.context import RunContext
 from geounet.run.execute import compute_blocks, interruptible
-from geounet.run.journal import Journal, Record, hold
+from geounet.run.journal import STATE, Journal, Record, hold
 from geounet.run.opening import open_for, results_folder
 from geounet.run.options import InferOptions
 from geounet.run.outputs import (
@@ -50,11 +50,17 @@ def infer_scene(
 
 
 def infer_plan(
-    plan: Plan, options: InferOptions, *, progress: Progress | None = None, started: float | None = None
+    plan: Plan,
+    options: InferOptions,
+    *,
+    progress: Progress | None = None,
+    started: float | None = None,
+    earlier: Sequence[Path] = (),
 ) -> Run:
     """Run what :func:`plan_scene` laid out; raises as :func:`infer_scene` does.
 
-    ``started`` is the ``time.perf_counter()`` that the time of opening counts from.
+    ``started`` is the ``time.perf_counter()`` that the time of opening counts from; ``earlier`` are results folders
+    that may serve as ``options.base`` does, and nobody minds where they do not.
     """
     progress = progress or Progress()
     started = time.perf_counter() if started is None else started
@@ -66,19 +72,36 @@ def infer_plan(
             settle_parts(state, plan, options, record)
             return run
         refuse_to_overwrite(plan, options, record)
-        journal = Journal(state, journal_key(plan, options), fresh=options.fresh, overwrite=options.overwrite)
+        plan, journal, base = _begin(state, plan, options, earlier)
+        if options.base is not None and base is None:
+            progress.warn(
+                f"nothing is taken from --base {options.base}: expected a run with the same model, options, blocks "
+                "and size of the scene, that kept its parts or its confidences"
+            )
         context = RunContext(
-            plan=with_partition_of(journal, plan, options),
+            plan=plan,
             options=options,
             journal=journal,
             record=record,
             progress=progress,
+            base=base,
             timings={"open": time.perf_counter() - started},
         )
         remove_remains(context.plan, options, record)
         claim_outputs(context.plan, options, record)
         with interruptible(context):
             return work_through(context)
+
+
+def _begin(
+    state: Path, plan: Plan, options: InferOptions, earlier: Sequence[Path]
+) -> tuple[Plan, Journal, Path | None]:
+    """The plan in its blocks, the run's journal, and that of an earlier run to begin from."""
+    key = journal_key(plan, options)
+    base, partition = find_base(state, plan, options, earlier) or (None, None)
+    journal = Journal(state, key, fresh=options.fresh, overwrite=options.overwrite, base=base)
+    plan = with_partition_of(journal, plan, options, partition)
+    return plan, journal, base if plan.partition == partition else None
 
 
 def work_through(context: RunContext) -> Run:
@@ -125,6 +148,10 @@ def plan_scene(paths: Sequence[str | Path], options: InferOptions, *, several: b
         raise ConfigError(f"--threshold: model {package.spec.name} has no mask; only masks are cut at a threshold")
     if options.regularize:
         squared_by_head(options.regularize, package.spec.heads)
+    if options.base is not None and not (options.base / STATE).is_dir():
+        raise ConfigError(
+            f"--base {options.base} holds no results of geounet; expected the folder of an earlier run"
+        )
     with open_for(paths, options, package) as scene:
         if options.aoi is not None:
             from geounet.io.aoi import area_mask

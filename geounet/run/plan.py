@@ -82,23 +82,33 @@ class Plan:
     warnings: tuple[str, ...]
     scene_time: str | None = None
     """RFC 3339; when the scene was taken, where somebody knows better than its file."""
+    catalog_href: str | None = None
+    """The folder of the catalogue that will list the results, relative to them."""
 
     @property
     def raster_key(self) -> str:
         """Names what the rasters will show: scene content, model, and every option that changes a pixel."""
-        return key_of(
-            version=1,
-            scene=self.fingerprint,
-            bands=self.scene.bands,
-            model=self.package.digest,
-            tile=self.lattice.tile,
-            overlap=self.lattice.rows.overlap,
-            batch=self.request.batch,
-            tta=self.request.tta,
-            precision=self.request.precision,
-            engine=self.engine,
-            gsd=self.scene.gsd,
-        )
+        return key_of(scene=self.fingerprint, **self._recipe)
+
+    @property
+    def recipe_key(self) -> str:
+        """Names all that makes labels of pixels, whatever the pixels: who reads the same comes to the same."""
+        return key_of(shape=self.geobox.shape, dtype=self.dtype, **self._recipe)
+
+    @property
+    def _recipe(self) -> dict[str, Any]:
+        return {
+            "version": 1,
+            "bands": self.scene.bands,
+            "model": self.package.digest,
+            "tile": self.lattice.tile,
+            "overlap": self.lattice.rows.overlap,
+            "batch": self.request.batch,
+            "tta": self.request.tta,
+            "precision": self.request.precision,
+            "engine": self.engine,
+            "gsd": self.scene.gsd,
+        }
 
 
 def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: Path) -> Plan:

@@ -80,14 +80,8 @@ class Receipts(Mapping[int, Receipt]):
                 yield _parsed(stream.readline())
 
     def _find(self) -> None:
-        with self._file.open("rb") as stream:
-            for line in stream:
-                try:
-                    if not line.endswith(b"\n"):
-                        break  # the next receipt would be written onto this line
-                    self._remember(_parsed(line).block, len(line))
-                except (ValueError, TypeError):
-                    break
+        for receipt, size in read_receipts(self._file):
+            self._remember(receipt.block, size)
         if self._end < self._file.stat().st_size:
             os.truncate(self._file, self._end)
 
@@ -98,6 +92,26 @@ class Receipts(Mapping[int, Receipt]):
         self._count += self._places[block] == _NOWHERE
         self._places[block] = self._end
         self._end += size
+
+
+def read_receipts(file: Path) -> Iterator[tuple[Receipt, int]]:
+    """The receipts in a journal file and the bytes of each; a half-written line ends them."""
+    with file.open("rb") as stream:
+        for line in stream:
+            try:
+                if not line.endswith(b"\n"):
+                    return  # the next receipt would be written onto this line
+                yield _parsed(line), len(line)
+            except (ValueError, TypeError):
+                return
+
+
+def receipts_of(file: Path) -> dict[int, Receipt]:
+    """The receipts in a journal file that nobody writes, by block; none where it cannot be read."""
+    try:
+        return {receipt.block: receipt for receipt, _ in read_receipts(file)}
+    except OSError:
+        return {}
 
 
 def _parsed(line: bytes) -> Receipt:

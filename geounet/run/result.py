@@ -49,6 +49,10 @@ class Run:
     """Pixels of ``pixels`` that this run computed; the others an earlier one had."""
     resumed: int = 0
     """Blocks that an earlier run had finished."""
+    blocks: int = 0
+    """Blocks of the scene."""
+    as_before: int = 0
+    """Blocks that read what they had read in an earlier run, and whose part was taken from it."""
     reused: bool = field(default=False)
     """Whether everything was there already."""
 

@@ -83,10 +83,12 @@ def read_bands(
     *,
     above: Band | None,
     wanted: Callable[[Window], NDArray[np.bool_]] | None,
+    on_read: Callable[[Band], None] = lambda _band: None,
 ) -> Iterator[Band]:
     """The bands of ``windows`` (top to bottom, overlapping), reading only rows that the band before lacks.
 
-    ``above`` is the last band of the block above, where it is at hand; ``wanted`` limits what is shown.
+    ``above`` is the last band of the block above, where it is at hand; ``wanted`` limits what is shown; ``on_read``
+    hears of the rows that were read, each once.
     """
     for window in windows:
         first_new = window.row_off
@@ -95,11 +97,12 @@ def read_bands(
             kept = above.tail(window.row_off)
             first_new = above.top + above.data.shape[1]
         if first_new < window.bottom:
-            fresh = _read(
+            fresh = read_band(
                 scene,
                 Window.from_bounds(top=first_new, left=window.col_off, bottom=window.bottom, right=window.right),
                 wanted,
             )
+            on_read(fresh)
             above = fresh if kept is None else kept.below(fresh)
         elif kept is not None:
             above = kept
@@ -107,7 +110,8 @@ def read_bands(
         yield above
 
 
-def _read(scene: ReadsPixels, window: Window, wanted: Callable[[Window], NDArray[np.bool_]] | None) -> Band:
+def read_band(scene: ReadsPixels, window: Window, wanted: Callable[[Window], NDArray[np.bool_]] | None) -> Band:
+    """The rows of a window."""
     pixels = scene.read(window)
     shown = pixels.valid if wanted is None else pixels.valid & wanted(window)
     return Band(top=window.row_off, left=window.col_off, data=pixels.data, valid=pixels.valid, wanted=shown)

@@ -39,6 +39,8 @@ class Work:
     """What a worker on another machine is asked before it takes part."""
     needs_gpu: bool = False
     """Ask for ``GPU=1``, where workers offer that."""
+    base: str | None = None
+    """Folder of an earlier run's journal: blocks that read what its blocks read take their parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,3 +63,7 @@ class Receipt:
     """Pixels of every class of every head."""
     seconds: float
     engine: str
+    input: str = ""
+    """Digest of all that the block read (`geounet.run.input_digest`)."""
+    adopted: bool = False
+    """Whether the part is that of an earlier run, whose block had read the same."""

@@ -29,7 +29,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(lambda n: (n,) if isinstance(
 
 OF_STAC = ("collections", "bbox", "area", "datetime", "cloud_cover", "assets", "limit")
 """Keys of a source that only a STAC catalogue has."""
-_OURS = {"output": "destination", "fresh": None, "overwrite": None, "stack": "source"}
+_OURS = {"output": "destination", "base": None, "fresh": None, "overwrite": None, "stack": "source"}
 """Options of ``geounet infer`` that the schedule decides, and its own key for them."""
 
 
@@ -96,7 +96,8 @@ class KeepConfig(Section):
     runs: int = Field(default=1, ge=1)
     """Results kept per scene; with more than one the destination must name ``{run}``."""
     parts: bool = False
-    """Keep the parts of finished runs, so that other polygons need no network; they are as large as the maps."""
+    """Keep the parts of finished runs, which are as large as the maps: a scene that is delivered again costs only
+    its changed blocks, and other polygons need no network."""
     free: Size = 2**30
     """Room that stays free on the destination's disk: no scene is begun with less."""
 
@@ -170,9 +171,13 @@ class ScheduleConfig(Section):
         """The options of every scene. Raises ConfigError."""
         return build_options({}, self.infer)
 
-    def recipe(self, model_digest: str) -> str:
-        """Names model and options: with another recipe, scenes are processed again."""
-        values = {key: str(value) for key, value in sorted(self.infer.items()) if key not in _NO_PIXEL}
+    def recipe(self, model_digest: str, contents: Mapping[str, str]) -> str:
+        """Names model and options: with another recipe, scenes are processed again.
+
+        ``contents`` stands for options that name files (`geounet.schedule.content.input_contents`).
+        """
+        given = {**self.infer, **contents}
+        values = {key: str(value) for key, value in sorted(given.items()) if key not in _NO_PIXEL}
         return hashlib.sha256(json.dumps([model_digest, values]).encode()).hexdigest()
 
 

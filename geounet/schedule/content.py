@@ -8,6 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from geounet.errors import SceneError
+from geounet.run.options import InferOptions
 
 _SIDECARS = (".msk", ".aux.xml", ".hdr")
 
@@ -34,6 +35,20 @@ def content_digest(paths: Sequence[str], memory: Memory, *, told: Sequence[str |
         for file in _files(Path(path)):
             total.update(_file_digest(file, memory).encode())
     return total.hexdigest()
+
+
+def input_contents(options: InferOptions, memory: Memory) -> dict[str, str]:
+    """What the files hold that options name, by option: another area under the same name is another piece of work.
+
+    Raises ConfigError or SceneError where one cannot be read.
+    """
+    rasters = {name: str(path) for name in ("mask", "stats") if (path := getattr(options, name)) is not None}
+    found = {name: content_digest([path], memory) for name, path in rasters.items()}
+    if options.aoi is not None:
+        from geounet.io.aoi import area_key
+
+        found["aoi"] = area_key(options.aoi, "OGC:CRS84")
+    return found
 
 
 def _files(path: Path) -> list[Path]:

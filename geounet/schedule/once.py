@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,13 +22,13 @@ from geounet.run.pipeline import infer_plan, plan_scene
 from geounet.run.progress import Progress
 from geounet.run.result import Run
 from geounet.schedule.config import ScheduleConfig
-from geounet.schedule.content import content_digest
+from geounet.schedule.content import Memory, content_digest, input_contents
 from geounet.schedule.database import connect
 from geounet.schedule.heartbeat import Guarded, Heartbeat
 from geounet.schedule.layout import fill
 from geounet.schedule.ledger import Entry, Found, Ledger, TakenOver
 from geounet.schedule.postgis import PostgisTable
-from geounet.schedule.publish import free_bytes, publish, published_key, withdraw, work_folder
+from geounet.schedule.publish import Publication, free_bytes, withdraw, work_folder
 from geounet.schedule.shelf import write_shelf
 from geounet.schedule.signals import call_hook, post_webhook, write_metrics
 from geounet.schedule.sources import candidates
@@ -83,7 +86,7 @@ def preview_look(config: ScheduleConfig) -> list[tuple[Found, str]]:
     ledger = Ledger(connect(config.ledger_place)) if exists else None
     try:
         states = {entry.key: entry.state for entry in ledger.entries()} if ledger else {}
-        found = find(config, config.recipe(package.digest), ledger, lambda _text: None)
+        found = find(config, _recipe(config, package, ledger), ledger, lambda _text: None)
         return [(scene, states.get(scene.key, "new")) for scene in found]
     finally:
         if ledger is not None:
@@ -94,11 +97,20 @@ def _package(options: InferOptions) -> Package:
     return load_model(options.model, allow_pickle=options.allow_pickle)
 
 
+def _memory(ledger: Ledger | None) -> Memory:
+    """What the ledger knows of files that were read before; without one nothing."""
+    return (ledger.digest_of, ledger.remember_digest) if ledger else (lambda *_: None, lambda *_: None)
+
+
+def _recipe(config: ScheduleConfig, package: Package, ledger: Ledger | None) -> str:
+    return config.recipe(package.digest, input_contents(config.options, _memory(ledger)))
+
+
 def find(
     config: ScheduleConfig, recipe: str, ledger: Ledger | None, warn: Callable[[str], None]
 ) -> Iterator[Found]:
     """Every scene that the source shows and that can be read."""
-    known = (ledger.digest_of, ledger.remember_digest) if ledger else (lambda *_: None, lambda *_: None)
+    known = _memory(ledger)
     for candidate in candidates(config.source, allow_remote=config.options.allow_remote, warn=warn):
         try:
             content = content_digest(candidate.paths, known, told=candidate.contents)
@@ -125,7 +137,7 @@ class _Look:
         self._config, self._ledger, self._tell, self._progress = config, ledger, tell, progress
         self._options = config.options
         self._package = _package(self._options)
-        self._recipe = config.recipe(self._package.digest)
+        self._recipe = _recipe(config, self._package, ledger)
         to = config.publish
         self._table = PostgisTable(to.postgis, to.table) if to.postgis is not None else None
         self._shelf_told = float("-inf")
@@ -178,23 +190,30 @@ class _Look:
             self._warn(f"{entry.name}: {error}")
 
     def _make(self, entry: Entry) -> tuple[Path, Run | None]:
-        """Compute and publish; no run where an earlier one had published it and died before it said so."""
+        """Compute and publish; no run where an earlier one had published it and died before it said so.
+
+        Where the table refuses the rows, nothing is published: the results wait in their hidden folder.
+        """
         final = self._destination(entry)
-        with Heartbeat(self._ledger, entry.key, lease=self._config.retry.lease) as heart:
-            run = None if published_key(final) == entry.key else self._compute(entry, final, heart)
-            if self._table is not None:  # before the ledger knows: where it fails, the next try comes here again
-                self._table.replace(entry, final)
+        work = work_folder(final, entry.key)
+        with (
+            Heartbeat(self._ledger, entry.key, lease=self._config.retry.lease) as heart,
+            Publication(work, final, entry.key) as publication,
+        ):
+            run = None if publication.is_out else self._compute(entry, work, heart)
+            with self._table.replacing(entry, publication.folder) if self._table else nullcontext():
+                publication.publish(keep_parts=self._config.keep.parts)
         return final, run
 
-    def _compute(self, entry: Entry, final: Path, heart: Heartbeat) -> Run:
-        work = work_folder(final, entry.key)
+    def _compute(self, entry: Entry, work: Path, heart: Heartbeat) -> Run:
         options = replace(self._options, stack=len(entry.paths) > 1)
         plan = replace(plan_scene(entry.paths, options), output=work, scene_name=entry.name)
+        if self._config.catalog:
+            plan = replace(plan, catalog_href=Path(os.path.relpath(self._config.root, work)).as_posix())
         if self._config.source.stac is not None:  # an item knows it; a file's own tags know more than the ledger
             plan = replace(plan, scene_time=entry.time.replace("+00:00", "Z"))
-        run = infer_plan(plan, options, progress=Guarded(heart, self._progress()))
-        publish(work, final, entry.key, keep_parts=self._config.keep.parts)
-        return run
+        earlier = [Path(done.output) for done in self._ledger.done_of(entry.source) if done.output]
+        return infer_plan(plan, options, progress=Guarded(heart, self._progress()), earlier=earlier)
 
     def _destination(self, entry: Entry) -> Path:
         """The folder of a scene; where another source's results have that name, one with the key behind it."""
@@ -212,7 +231,7 @@ class _Look:
         return final
 
     def _done(self, entry: Entry, final: Path, run: Run | None, *, seconds: float) -> None:
-        facts = {"seconds": round(seconds, 3), **(_facts(run) if run is not None else {})}
+        facts = {"seconds": round(seconds, 3), "bbox": _bbox(final), **(_facts(run) if run is not None else {})}
         before = self._ledger.done_of(entry.source)
         self._ledger.finish(entry.key, output=str(final), facts=facts)
         self._retain(before, final)
@@ -278,9 +297,20 @@ class _Look:
 def _facts(run: Run) -> dict[str, Any]:
     return {
         "pixels": run.pixels,
+        "blocks": run.blocks,
+        "blocks_as_before": run.as_before,
         "features": dict(run.features),
         "area_by_class": {head: dict(areas) for head, areas in run.area_by_class.items()},
         "area_unit": run.area_unit,
         "length": dict(run.length),
         "warnings": list(run.warnings),
     }
+
+
+def _bbox(folder: Path) -> list[float] | None:
+    """West, south, east, north of published results, in degrees; None where nobody knows."""
+    try:
+        found = json.loads((folder / "item.json").read_text(encoding="utf-8")).get("bbox")
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, list) and len(found) == 4 else None

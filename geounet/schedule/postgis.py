@@ -53,9 +53,11 @@ class PostgisTable:
         except WorkError as error:
             raise ConfigError(str(error)) from error
 
-    def replace(self, entry: Entry, folder: Path) -> int:
-        """Put the vectors of a scene's published folder in place of its earlier rows; how many there are now.
+    @contextmanager
+    def replacing(self, entry: Entry, folder: Path) -> Iterator[int]:
+        """Put the vectors in a scene's results folder in place of its earlier rows; yields how many there are.
 
+        The body runs when the database has taken and checked them; others see them when it has ended well.
         Raises WorkError where the server refuses, ConfigError where there are no vectors; earlier rows stay then.
         """
         from psycopg import sql
@@ -68,7 +70,8 @@ class PostgisTable:
                 for layer, properties, geometry in _features(folder):
                     copy.write_row([entry.source, entry.name, entry.key, entry.time, layer, properties, geometry])
                     count += 1
-        return count
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            yield count
 
     def _spelt(self, words: Any) -> Any:
         from psycopg import sql

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from geounet.errors import WorkError
 from geounet.io.atomic import publish_text, sync
-from geounet.run.journal import STATE, forget_parts
+from geounet.run.journal import STATE, drop_parts
 
 _MARK = "published.json"
 _WORK, _OLD = ".geounet-work-", ".geounet-old-"
@@ -34,25 +34,60 @@ def published_key(folder: Path) -> str | None:
     return str(found)
 
 
-def publish(work: Path, final: Path, key: str, *, keep_parts: bool) -> None:
-    """Make the finished results in ``work`` those of ``final``, in place of those that were there.
+class Publication:
+    """Results that become public, or do not: where the body raises, what was there before is there again.
 
-    Raises WorkError where ``final`` holds something else than published results.
+    The earlier results go when the body has ended well.
     """
-    if final.exists() and published_key(final) is None:
-        raise WorkError(
-            f"{final} is there and was not published by geounet run; move it away, or choose another destination"
-        )
-    if not keep_parts:
-        forget_parts(work / STATE)
-    publish_text(work / STATE / _MARK, json.dumps({"key": key}) + "\n")
-    old = final.parent / f"{_OLD}{key[:24]}"
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        final.rename(old)
-    work.rename(final)
-    sync(final.parent)
-    shutil.rmtree(old, ignore_errors=True)
+
+    def __init__(self, work: Path, final: Path, key: str) -> None:
+        self._work, self._final, self._key = work, final, key
+        self._old = final.parent / f"{_OLD}{key[:24]}"
+        self.is_out = published_key(final) == key
+        """Whether the results are in ``final``, where a run may have died before it said so."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the results are now."""
+        return self._final if self.is_out else self._work
+
+    def publish(self, *, keep_parts: bool) -> None:
+        """Make the finished results in ``work`` those of ``final``, in place of those that were there.
+
+        Raises WorkError where ``final`` holds something else than published results.
+        """
+        if self.is_out:
+            return
+        if self._final.exists() and published_key(self._final) is None:
+            raise WorkError(
+                f"{self._final} is there and was not published by geounet run; move it away, or choose another "
+                "destination"
+            )
+        if not keep_parts:
+            drop_parts(self._work / STATE)
+        publish_text(self._work / STATE / _MARK, json.dumps({"key": self._key}) + "\n")
+        shutil.rmtree(self._old, ignore_errors=True)
+        if self._final.exists():
+            self._final.rename(self._old)
+        self._work.rename(self._final)
+        self.is_out = True
+        sync(self._final.parent)
+
+    def _take_back(self) -> None:
+        shutil.rmtree(self._work, ignore_errors=True)
+        self._final.rename(self._work)
+        if self._old.exists():
+            self._old.rename(self._final)
+        sync(self._final.parent)
+
+    def __enter__(self) -> Publication:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            shutil.rmtree(self._old, ignore_errors=True)
+        elif self.is_out:
+            self._take_back()
 
 
 def withdraw(folder: Path) -> bool:

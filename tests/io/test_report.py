@@ -11,7 +11,7 @@ from geounet.io.report import render, write_report
 sys.path.insert(0, str(Path(__file__).parent))
 from test_stac import facts
 
-VOID = {"meta", "img", "br", "link"}
+VOID = {"meta", "img", "br", "link", "input"}
 
 
 class Balance(HTMLParser):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from shapely import from_wkb, normalize
 from geounet.errors import ConfigError, WorkError
 from geounet.schedule.ledger import Entry
 from geounet.schedule.postgis import PostgisTable
+from geounet.schedule.publish import Publication, published_key
 
 psycopg = pytest.importorskip("psycopg")
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
@@ -91,36 +93,88 @@ def test_every_feature_of_a_run_stands_in_the_table(gis: str, place: MakePlace) 
     }
 
 
-def test_a_scene_whose_rows_are_refused_is_tried_again(gis: str, place: MakePlace) -> None:
-    there = place(publish={"postgis": gis, "table": "landuse"})
-    PostgisTable(gis, "landuse")
-    with psycopg.connect(gis) as database:
-        database.execute("ALTER TABLE landuse ADD CONSTRAINT full_disk CHECK (scene <> 'a')")
+@pytest.mark.parametrize("when", ["", "INITIALLY DEFERRED"])
+def test_a_scene_whose_rows_are_refused_is_not_published(gis: str, place: MakePlace, when: str) -> None:
+    """The maps of before stay, with their rows; what was computed waits for the next try."""
+    there = place(publish={"postgis": gis, "table": "landuse"}, retry={"attempts": 3, "backoff": "1h"})
     there.add("a", seed=1)
-    (failed, _) = [event for event in there.run(code=1) if event["event"] == "failed"]
-    assert "full_disk" in failed["error"]
-    assert rows(gis) == []
-    with psycopg.connect(gis) as database:
-        database.execute("ALTER TABLE landuse DROP CONSTRAINT full_disk")
-    there.ledger("retry", "--all")
-    before = {path: path.stat().st_mtime_ns for path in there.out.rglob("*.tif")}
     there.run()
-    assert rows(gis)
-    assert {path: path.stat().st_mtime_ns for path in there.out.rglob("*.tif")} == before  # nothing computed again
+    maps, table = files_of(there.out / "a"), rows(gis)
+    with psycopg.connect(gis) as database:
+        database.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN RAISE 'full_disk'; END $$ LANGUAGE plpgsql"
+        )
+        database.execute(
+            f"CREATE CONSTRAINT TRIGGER refusing AFTER INSERT ON landuse DEFERRABLE {when} FOR EACH ROW "
+            "EXECUTE FUNCTION refuse()"
+        )
+    there.add("a", seed=2)
+    there.add("b", seed=3)
+    failed = [event for event in there.run(code=1) if event["event"] == "failed"]
+    assert {event["scene"] for event in failed} == {"a", "b"}
+    assert all("full_disk" in event["error"] for event in failed)
+    assert (files_of(there.out / "a"), rows(gis)) == (maps, table)
+    assert not (there.out / "b").exists()
+    with psycopg.connect(gis) as database:
+        database.execute("DROP TRIGGER refusing ON landuse")
+    there.ledger("retry", "--all")
+    stamps = {path.stat().st_mtime_ns for path in there.out.glob(".geounet-work-*/*.tif")}
+    there.run()
+    assert {path.stat().st_mtime_ns for path in there.out.glob("?/*.tif")} == stamps  # nothing computed again
+    assert len(stamps) == 4
+    done = {e["key"] for e in there.ledger("list", "--json") if e["state"] == "done"}
+    assert {row["key"] for row in rows(gis)} == done
+    assert sorted(path.name for path in there.out.iterdir() if path.is_dir()) == ["a", "b"]
+
+
+def test_a_connection_that_breaks_at_the_last_moment_takes_the_folder_back(gis: str, tmp_path: Path) -> None:
+    table, final = PostgisTable(gis, "landuse"), tmp_path / "a"
+    for key, classes in (("k1", ("x", "y")), ("k2", ("z",))):
+        work = write(tmp_path / ".work", *classes)
+        (work / ".geounet").mkdir()
+        with (
+            pytest.raises(WorkError) if key == "k2" else nullcontext(),
+            Publication(work, final, key) as publication,
+            table.replacing(entry("/in/a.tif", key), publication.folder),
+        ):
+            publication.publish(keep_parts=False)
+            assert published_key(final) == key
+            if key == "k2":
+                rows(gis, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    assert published_key(final) == "k1"
+    assert published_key(work) == "k2"  # waits for the next try
+    assert {row["key"] for row in rows(gis)} == {"k1"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".work", "a"]
+    with Publication(work, final, "k2") as publication:
+        publication.publish(keep_parts=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    (final / "landuse.geojson").unlink()
+    with pytest.raises(ConfigError), Publication(work, final, "k2") as publication:  # its run died before it told
+        put(table, entry("/in/a.tif", "k2"), publication.folder)
+    assert [path.name for path in tmp_path.iterdir()] == [".work"]
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def put(table: PostgisTable, row: Entry, folder: Path) -> int:
+    with table.replacing(row, folder) as count:
+        return count
 
 
 def test_rows_are_replaced_whole_or_not_at_all(gis: str, tmp_path: Path) -> None:
     table = PostgisTable(gis, "landuse")
-    assert table.replace(entry("/in/a.tif"), write(tmp_path / "one", "x", "y")) == 2
-    assert table.replace(entry("/in/b.tif"), write(tmp_path / "two", "z")) == 1
+    assert put(table, entry("/in/a.tif"), write(tmp_path / "one", "x", "y")) == 2
+    assert put(table, entry("/in/b.tif"), write(tmp_path / "two", "z")) == 1
     again = replace(entry("/in/a.tif"), key="k2")
     with pytest.raises(ConfigError):  # its second file cannot be read
-        table.replace(again, write(tmp_path / "bad", "w", nowhere=True))
+        put(table, again, write(tmp_path / "bad", "w", nowhere=True))
     assert sorted(row["properties"]["class"] for row in rows(gis)) == ["x", "y", "z"]
-    table.replace(again, write(tmp_path / "good", "w"))
+    put(table, again, write(tmp_path / "good", "w"))
     assert sorted((row["key"], row["properties"]["class"]) for row in rows(gis)) == [("k", "z"), ("k2", "w")]
     with pytest.raises(ConfigError, match="no vectors"):
-        table.replace(again, tmp_path)
+        put(table, again, tmp_path)
 
 
 def test_a_database_that_cannot_take_them_is_one_line(postgres: str, place: MakePlace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
+from packages import hashes, texture, write_scene
 from places import COMMAND, Place
 
 MakePlace = Callable[..., Place]
@@ -72,6 +75,60 @@ def test_changed_content_replaces_and_earlier_runs_are_kept_on_request(place: Ma
     assert {path.name for path in (there.out / "a").iterdir()} == kept
 
 
+@pytest.mark.parametrize("option", ["aoi", pytest.param("mask", marks=pytest.mark.slow)])
+def test_another_file_under_the_name_in_an_option_is_another_option(place: MakePlace, option: str) -> None:
+    there = place()
+    file = there.folder / ("area.geojson" if option == "aoi" else "mask.tif")
+
+    def draw(size: int) -> None:
+        if option == "mask":
+            write_scene(file, (np.arange(90 * 80).reshape(1, 90, 80) < size).astype(np.uint8))
+            return
+        x, y = 300000, 2800000  # of the scenes' corner
+        ring = [[x, y], [x + size, y], [x + size, y - size], [x, y - size], [x, y]]
+        polygon = {"type": "Polygon", "coordinates": [ring]}
+        crs = {"type": "name", "properties": {"name": "EPSG:32640"}}
+        features = [{"type": "Feature", "properties": {}, "geometry": polygon}]
+        file.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": features}))
+
+    draw(20)
+    there.configure(infer={"model": str(there.model), "device": "cpu", option: file.name})
+    there.add("a", seed=1)
+    assert len(events(there.run(), "published")) == 1
+    draw(20)
+    assert events(there.run(), "published") == []  # the same content, another time
+    draw(30)
+    assert len(events(there.run(), "published")) == 1
+    file.unlink()
+    process = there.start()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("\n"), file.name in err) == (2, 1, True), err
+
+
+@pytest.mark.parametrize(
+    "keeps", ["parts", *(pytest.param(k, marks=pytest.mark.slow) for k in ("confidence", "nothing"))]
+)
+def test_a_scene_that_was_delivered_again_costs_its_changed_blocks(place: MakePlace, keeps: str) -> None:
+    infer = {"device": "cpu", "threads": 1, "block": 48, "confidence": keeps == "confidence"}
+    keep = {"parts": keeps == "parts", "free": 1}
+    there = place()
+    there.configure(infer={"model": str(there.model), **infer}, keep=keep)
+    pixels = texture((150, 121), seed=1)
+    scene = write_scene(there.scenes / "a.tif", pixels)
+    assert events(there.run(), "published")[0]["blocks_as_before"] == 0
+    pixels[1, 149, 3] ^= 1  # which the lower three rows of blocks read, in two columns of three
+    write_scene(scene, pixels)
+    published = events(there.run(), "published")[0]
+    assert (published["blocks"], published["blocks_as_before"]) == (12, 0 if keeps == "nothing" else 6)
+    there.folder = there.folder / "fresh"
+    there.scenes.mkdir(parents=True)
+    shutil.copy2(scene, there.scenes / "a.tif")
+    there.configure(infer={"model": str(there.model), **infer}, keep=keep)
+    there.run()
+    assert hashes(there.out / "a") == hashes(there.folder.parent / "out" / "a")
+    assert folders(there) == {"a"}
+
+
 def test_same_names_from_two_folders_do_not_mix(place: MakePlace) -> None:
     there = place(source={"folder": "in", "glob": "**/*.tif", "settle": 0})
     there.add("north/a", seed=1)
@@ -129,9 +186,23 @@ def test_the_catalogue_is_valid_and_leads_to_every_item(place: MakePlace) -> Non
     there.add("ünï", seed=2)
     there.run()
     catalog = pystac.Catalog.from_file(str(there.out / "catalog.json"))
-    items = list(catalog.get_items())
+    (collection,) = catalog.get_children()
+    catalog.validate()
+    collection.validate()
+    items = list(catalog.get_items(recursive=True))
     assert len(items) == 2
+    west, south, east, north = collection.extent.spatial.bboxes[0]
+    first, last = collection.extent.temporal.intervals[0]
     for item in items:
+        alone = pystac.Item.from_file(item.get_self_href())  # as somebody who was given its address
+        extensions, alone.stac_extensions = alone.stac_extensions, []  # their schemas are on the network
+        alone.validate()
+        assert extensions
+        assert alone.get_root().get_self_href() == catalog.get_self_href()
+        assert alone.get_parent().id == alone.get_collection().id == collection.id
+        assert west <= item.bbox[0] < item.bbox[2] <= east
+        assert south <= item.bbox[1] < item.bbox[3] <= north
+        assert first <= item.datetime <= last
         hrefs = [asset.get_absolute_href() for asset in item.assets.values()]
         assert hrefs
         assert all(Path(href).exists() for href in hrefs)
