@@ -142,7 +142,7 @@ class BlockRunner:
                 raise RunnerClosed
             started = time.perf_counter()
             block = self._work.partition[index]
-            path = Path(self._work.parts) / part_name(index)
+            path = Path(self._work.parts) / part_name(index, self._work.key)
             tally = _Tally(self._work.spec.heads)
             rows, bands = self._work.lattice.rows.stride, 2 * len(self._work.spec.heads)
             with part_writer(path, block.core, bands=bands, rows=rows, executor=self._writer) as writer:

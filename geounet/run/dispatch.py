@@ -1,28 +1,37 @@
-"""Which worker gets which block when, and what becomes of blocks that fail."""
+"""Hands blocks to workers and gathers their receipts; what becomes of workers that go and of blocks that fail."""
 
 from __future__ import annotations
 
+import itertools
 import queue
 import time
 import uuid
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
 
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from geounet.errors import GeounetError, Interrupted, RequestError, SceneError, WorkError
+from geounet.errors import Interrupted, RequestError, SceneError, WorkError
+from geounet.run.lookout import Departure, Lookout
+from geounet.run.patience import wait_for
+from geounet.run.stretches import Stretches
+from geounet.run.verdict import is_full_disk, is_transient, reason
 from geounet.run.work import Receipt, Work
-from geounet.run.worker import TOPIC, close_runner, compute_block, stop_runner
+from geounet.run.worker import close_runner, compute_block, stop_runner
 
 ATTEMPTS = 3
 """How often a block is tried where trying again can help."""
 
 _IN_FLIGHT = 2  # blocks per worker: one that runs and one that waits, so that no worker idles for a round trip
 _PATIENCE = 60.0  # seconds to wait for a worker when all have gone
+_ANSWER = 60.0  # seconds that the scheduler may take to answer, or to be found again
+_SILENCE = 900.0  # seconds without a finished tile after which a worker is given up; see docs/clusters.md
 _REFRESH = 5.0  # seconds between looks at which workers there are
+_FAREWELL = 10.0  # seconds that workers may take to free a network; one that stands still is not waited for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,182 +59,213 @@ def run_blocks(
     of them share; whoever is done first takes over half of the longest stretch left. A bounded number of
     futures is in flight. A KeyboardInterrupt cancels what is in flight and passes through.
 
-    Raises RequestError where a worker finds that the request cannot work at all (another model, no such device).
+    Raises RequestError where a worker finds that the request cannot work at all (another model, no such device),
+    WorkError where no worker is left, or scheduler, disk or a folder are gone: what is finished is kept.
     """
-    dispatcher = _Dispatcher(client, work, missing)
-    client.subscribe_topic(
-        TOPIC, lambda event: on_tiles(event[1]["tiles"]) if event[1]["key"] == work.key else None
-    )
+    dispatcher = _Dispatcher(client, work, missing, on_tiles=on_tiles)
     try:
-        for receipt in dispatcher.receipts():
-            on_receipt(receipt)
+        with dispatcher.lookout:
+            for receipt in dispatcher.receipts():
+                on_receipt(receipt)
     except BaseException:
         dispatcher.cancel()
         raise
     finally:
         with suppress(Exception):
-            client.unsubscribe_topic(TOPIC)
-        with suppress(Exception):
-            client.run(close_runner, work.key)
+            client.run(close_runner, work.key, callback_timeout=_FAREWELL)
     return dispatcher.failures
 
 
-class _Dispatcher:
-    """Hands blocks to workers and gathers receipts."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Sent:
+    """A block in flight. It runs on its worker or nowhere: what becomes of it when that dies is ours to say.
 
-    def __init__(self, client: Client, work: Work, missing: Sequence[int]) -> None:
-        self._client = client
-        self._work = work
-        self._stretches: dict[str, deque[int]] = {}
-        self._loose: deque[int] = deque(missing)
-        self._attempts: dict[int, int] = {}
-        self._futures: dict[str, Future] = {}
-        self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        self._placed: dict[str, tuple[str, int]] = {}
-        self._looked = float("-inf")
+    Dask would send it to another one, which is another victim if the block is to blame; and where the last worker
+    goes it would never find the way to a new one (``bulk_schedule_unrunnable_after_adding_worker`` in
+    distributed/scheduler.py looks at the address that was wished for, whatever ``allow_other_workers`` says).
+    """
+
+    worker: str
+    block: int
+    future: Future
+    alone: bool
+
+
+class _Dispatcher:
+    """One run's blocks, and where they are."""
+
+    def __init__(
+        self, client: Client, work: Work, missing: Sequence[int], *, on_tiles: Callable[[int], None]
+    ) -> None:
+        self._client, self._work = client, work
+        self._stretches = Stretches(missing)
+        self._sent: dict[str, _Sent] = {}
+        self._at: dict[str, list[_Sent]] = {}
+        self._hungry: dict[str, None] = {}  # workers that may have room, in order
+        self._tries: Counter[int] = Counter()
+        self._news: queue.SimpleQueue[Future | Departure] = queue.SimpleQueue()
+        self.lookout = Lookout(client, work.key, on_tiles=on_tiles, tell=self._news.put)
+        self._given_up: set[str] = set()
+        self._looked, self._last_seen = float("-inf"), time.monotonic()
         self._name = uuid.uuid4().hex[:12]  # a task of an earlier client that still runs is not ours
+        self._numbers = itertools.count()
         self.failures: list[Failure] = []
 
     def receipts(self) -> Iterator[Receipt]:
         """All receipts, as the blocks finish. Raises WorkError where no worker is left to compute the others."""
-        self._share_out()
-        for worker in list(self._stretches):
-            for _ in range(_IN_FLIGHT):
-                self._submit(worker)
-        while self._futures or self._is_work_left():
-            if not self._futures:
-                self._wait_for_a_worker()
-                self._fill()
-                continue
-            future = self._next()
-            receipt, error = None, future.exception() if future.status == "error" else None
-            if future.status == "finished":
-                try:
-                    receipt = future.result(timeout=_REFRESH)
-                except TimeoutError:  # its worker vanished with the receipt: the block is computed again
-                    self._wait_for_a_worker()
-                    future.add_done_callback(self._done.put)
-                    continue
-            worker, block = self._placed.pop(future.key)
-            del self._futures[future.key]
-            if receipt is not None:
-                yield receipt
-            else:
-                self._failed(block, error)
-            self._fill(first=worker)
-
-    def _fill(self, *, first: str | None = None) -> None:
-        """Give every worker its blocks in flight, ``first`` to the one that has just become idle."""
-        self._share_out()
-        for name in [*([first] if first else []), *self._stretches]:
-            while self._load(name) < _IN_FLIGHT and self._submit(name):
-                pass
-
-    def _is_work_left(self) -> bool:
-        return bool(self._loose) or any(self._stretches.values())
-
-    def _next(self) -> Future:
-        """The next future that is done; as long as none is, somebody must be there to work on them."""
-        while True:
+        self._look()
+        while self._sent or self._stretches:
+            self._hand_out()
             try:
-                return self._done.get(timeout=_REFRESH)
+                news = self._news.get(timeout=_REFRESH if self._at else 1.0)
             except queue.Empty:
-                self._wait_for_a_worker()
-
-    def _wait_for_a_worker(self) -> None:
-        try:
-            self._client.wait_for_workers(1, timeout=_PATIENCE)
-        except OSError as error:  # TimeoutError, or the scheduler itself is gone
-            raise WorkError(
-                "the Dask workers have gone; what is finished is kept; start workers and run the same command again"
-            ) from error
-        self._looked = float("-inf")
+                news = None
+            if isinstance(news, Departure):
+                self._departed(news)
+            elif news is not None and (receipt := self._settled(news)) is not None:
+                yield receipt
+            if not self._at or time.monotonic() - self._looked > _REFRESH:
+                self._look()
 
     def cancel(self) -> None:
         """Give up everything in flight."""
         with suppress(Exception):
             self._client.run(stop_runner, self._work.key, wait=False)
         with suppress(Exception):
-            self._client.cancel(list(self._futures.values()), force=True)
+            self._client.cancel([sent.future for sent in self._sent.values()], force=True)
 
-    def _failed(self, block: int, error: BaseException | None) -> None:
-        attempts = self._attempts[block] = self._attempts.get(block, 0) + 1
-        if isinstance(error, Interrupted | KeyboardInterrupt):
-            raise Interrupted(str(error))
-        if isinstance(error, RequestError) and not _is_transient(error):
-            raise error
-        if attempts < ATTEMPTS and (error is None or _is_transient(error)):
-            self._loose.append(block)
+    # who is there
+
+    def _look(self) -> None:
+        """Who came, who went unheard, who is silent. Raises WorkError where there has been nobody for too long."""
+        self._looked = time.monotonic()
+        try:
+            alive = self.lookout.workers(patience=_ANSWER) - self._given_up
+        except (OSError, RuntimeError, ValueError) as error:  # of a connection that is lost, or closed
+            self.lookout.wait_for_scheduler(error, patience=_ANSWER)
             return
-        self.failures.append(
-            Failure(block=block, error=_reason(error), attempts=attempts, is_scene=isinstance(error, SceneError))
+        for gone in (set(self._stretches.workers) | set(self._at)) - alive:
+            self._departed(Departure(worker=gone, died=True))
+        for silent in self.lookout.silent([name for name, sent in self._at.items() if sent], patience=_SILENCE):
+            alive.discard(silent)
+            self._given_up.add(silent)
+            why = f"{silent} finished no tile in {_SILENCE / 60:.0f} minutes"
+            self._departed(Departure(worker=silent, died=True, reason=why))
+        self._stretches.join(alive)
+        self._hungry.update(dict.fromkeys(sorted(alive)))
+        for name in alive:
+            self._at.setdefault(name, [])
+        if alive:
+            self._last_seen = time.monotonic()
+        elif time.monotonic() - self._last_seen > _PATIENCE:
+            raise WorkError(self._nobody_left())
+
+    def _nobody_left(self) -> str:
+        held = ", ".join(map(str, self._stretches.suspects))
+        blame = f"; some died with block {held} in their hands" if held else ""
+        silent = f" ({len(self._given_up)} gave no sign of life)" if self._given_up else ""
+        return (
+            f"the Dask workers have gone{silent}{blame}; what is finished is kept; start workers and run the same "
+            "command again"
         )
 
-    def _share_out(self) -> None:
-        """Keep one stretch per living worker; blocks of vanished workers and retries go round again."""
-        now = time.monotonic()
-        if now - self._looked > _REFRESH or not self._stretches:
-            self._looked = now
-            alive = set(self._client.scheduler_info(n_workers=-1)["workers"])
-            for gone in set(self._stretches) - alive:
-                self._loose.extend(self._stretches.pop(gone))
-            for name in sorted(alive):
-                self._stretches.setdefault(name, deque())
-        if self._loose and self._stretches:
-            names, blocks = sorted(self._stretches), sorted(self._loose)
-            self._loose.clear()
-            share = -(-len(blocks) // len(names))
-            for number, name in enumerate(names):
-                self._stretches[name].extend(blocks[number * share : (number + 1) * share])
+    def _departed(self, news: Departure) -> None:
+        """Take back what a worker had; what died with it is tried alone, so that who kills is found out."""
+        self._stretches.leave(news.worker)
+        self._hungry.pop(news.worker, None)
+        for sent in self._at.pop(news.worker, ()):
+            del self._sent[sent.future.key]
+            with suppress(Exception):
+                sent.future.cancel(force=True)
+            if news.died:
+                self._try_again(sent.block, f"its worker died ({news.reason})", suspect=True)
+            else:
+                self._put_back(sent.block)
+
+    # blocks out, receipts in
+
+    def _hand_out(self) -> None:
+        """Give every worker that may have room its blocks in flight."""
+        while self._hungry:
+            worker = next(iter(self._hungry))
+            del self._hungry[worker]
+            while self._submit(worker):
+                pass
 
     def _submit(self, worker: str) -> bool:
-        """Send the next block of a worker's stretch; False where nothing is left to send."""
-        if worker not in self._stretches:
+        """Send the next block of a worker's stretch; False where it has enough, or nothing is left to send."""
+        there = self._at.get(worker)
+        if there is None or len(there) >= _IN_FLIGHT or any(sent.alone for sent in there):
             return False
-        if not self._stretches[worker]:
-            self._take_over(worker)
-        if not self._stretches[worker]:
+        coming = self._stretches.take(worker, idle=not there)
+        if coming is None:
             return False
-        block = self._stretches[worker].popleft()
-        before = [b for name, b in self._placed.values() if name == worker]
+        if not there:
+            self.lookout.heard(worker)
         future = self._client.submit(
             compute_block,
             self._work,
-            block,
-            before[-1] if before else None,
-            key=f"geounet-{self._name}-{block}-{self._attempts.get(block, 0)}",
+            coming.block,
+            there[-1].block if there else None,
+            key=f"geounet-{self._name}-{coming.block}-{next(self._numbers)}",
             workers=[worker],
-            allow_other_workers=True,
             pure=False,
             retries=0,
         )
-        self._futures[future.key] = future
-        self._placed[future.key] = (worker, block)
-        future.add_done_callback(self._done.put)
+        sent = _Sent(worker=worker, block=coming.block, future=future, alone=coming.alone)
+        self._sent[future.key] = sent
+        there.append(sent)
+        future.add_done_callback(self._news.put)
         return True
 
-    def _take_over(self, worker: str) -> None:
-        """Move the lower half of the longest stretch to a worker that has nothing left."""
-        longest = max(self._stretches.values(), key=len)
-        half = len(longest) // 2
-        taken = [longest.pop() for _ in range(half)]
-        self._stretches[worker].extend(reversed(taken))
+    def _settled(self, future: Future) -> Receipt | None:
+        """The receipt of a future that is done; None where it has none, or was taken back meanwhile."""
+        sent = self._sent.pop(future.key, None)
+        if sent is None:
+            return None
+        self._at[sent.worker].remove(sent)
+        self._hungry[sent.worker] = None
+        self.lookout.heard(sent.worker)
+        if future.status == "finished":
+            try:
+                receipt: Receipt = future.result(timeout=_REFRESH)
+                return receipt
+            except (TimeoutError, CancelledError):  # its worker vanished with the receipt
+                self._try_again(sent.block, "its receipt was lost")
+        elif future.status == "error":
+            self._failed(sent.block, future.exception())
+        else:  # cancelled, as by the client itself when it loses the scheduler
+            self.lookout.wait_for_scheduler(None, patience=_ANSWER)
+            self._looked = float("-inf")
+            self._try_again(sent.block, "cancelled")
+        return None
 
-    def _load(self, worker: str) -> int:
-        return sum(1 for name, _ in self._placed.values() if name == worker)
+    def _put_back(self, block: int, *, suspect: bool = False) -> None:
+        self._stretches.put_back(block, suspect=suspect)
+        self._hungry.update(dict.fromkeys(self._at))
 
+    def _failed(self, block: int, error: BaseException) -> None:
+        if isinstance(error, Interrupted | KeyboardInterrupt):
+            raise Interrupted(str(error))
+        if isinstance(error, RequestError) and not is_transient(error):
+            raise error
+        if is_full_disk(error):
+            raise WorkError(f"{reason(error)}; free some space and run the same command again to go on") from error
+        if isinstance(error, KilledWorker):
+            self._try_again(block, "its worker died (killed, or out of memory)", suspect=True)
+        elif not is_transient(error):
+            self._give_up(block, reason(error), attempts=self._tries[block] + 1)
+        elif wait_for(self._work.local_paths()):  # it was not the block's fault
+            self._put_back(block)
+        else:
+            self._try_again(block, reason(error), is_scene=isinstance(error, SceneError))
 
-def _reason(error: BaseException | None) -> str:
-    if error is None:
-        return "cancelled"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    text = str(error) if isinstance(error, GeounetError) else f"{type(error).__name__}: {error}"
-    return text.splitlines()[0]
+    def _try_again(self, block: int, why: str, *, suspect: bool = False, is_scene: bool = False) -> None:
+        self._tries[block] += 1
+        if self._tries[block] < ATTEMPTS:
+            self._put_back(block, suspect=suspect)
+        else:
+            self._give_up(block, why, attempts=self._tries[block], is_scene=is_scene)
 
-
-def _is_transient(error: BaseException) -> bool:
-    """Whether trying again can help: input and output, lost workers, memory; never a bug of ours."""
-    if isinstance(error, GeounetError):
-        return isinstance(error, SceneError)
-    return isinstance(error, OSError | MemoryError | KilledWorker)
+    def _give_up(self, block: int, why: str, *, attempts: int, is_scene: bool = False) -> None:
+        self.failures.append(Failure(block=block, error=why, attempts=attempts, is_scene=is_scene))

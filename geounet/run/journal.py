@@ -10,11 +10,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from geounet.errors import BusyError, ConfigError
 from geounet.io.atomic import publish_text, sweep, sync
 from geounet.run.part import file_digest
+from geounet.run.patience import wait_for
 from geounet.run.work import Receipt
 
 STATE = ".geounet"
@@ -73,11 +74,19 @@ class Journal:
     def record(self, receipt: Receipt) -> None:
         """Write a receipt so that it survives a power cut."""
         line = json.dumps(dataclasses.asdict(receipt), sort_keys=True) + "\n"
-        with self._file.open("a", encoding="utf-8") as stream:
+        with self._opened() as stream:
             stream.write(line)
             stream.flush()
             os.fsync(stream.fileno())
         self.receipts[receipt.block] = receipt
+
+    def _opened(self) -> TextIO:
+        """The journal, to be written on; where its folder is away for a while, when it is back."""
+        try:
+            return self._file.open("a", encoding="utf-8")
+        except FileNotFoundError:
+            wait_for([self.folder])
+            return self._file.open("a", encoding="utf-8")
 
     def missing(self, blocks: int) -> list[int]:
         """Blocks without a part that agrees with its receipt, in order."""

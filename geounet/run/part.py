@@ -42,9 +42,10 @@ _CREATION = {
 }
 
 
-def part_name(block: int) -> str:
-    """File name of a block's part."""
-    return f"{block:06d}.tif"
+def part_name(block: int, key: str) -> str:
+    """File name of a block's part. The key names the work: a worker that was cut off may wake and finish its block
+    when another run has cut the scene into other blocks, with the same numbers."""
+    return f"{block:06d}-{key[:12]}.tif"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,11 @@ class Work:
     parts: str
     """Folder of the parts, shared by all workers."""
 
+    def local_paths(self) -> tuple[str, ...]:
+        """What must be there on this machine while the work goes on: the folder of the parts, a scene on disk."""
+        scene = (path for path in self.scene.paths if "://" not in path and not path.startswith("/vsi"))
+        return (self.parts, *scene)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
