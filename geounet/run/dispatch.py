@@ -140,9 +140,9 @@ class _Dispatcher:
         """Who came, who went unheard, who is silent. Raises WorkError where there has been nobody for too long."""
         self._looked = time.monotonic()
         try:
-            alive = self.lookout.workers(patience=_ANSWER) - self._given_up
+            alive = set(self.lookout.workers(patience=_ANSWER)) - self._given_up
         except (OSError, RuntimeError, ValueError) as error:  # of a connection that is lost, or closed
-            self.lookout.wait_for_scheduler(error, patience=_ANSWER)
+            self._find_scheduler(error)
             return
         for gone in (set(self._stretches.workers) | set(self._at)) - alive:
             self._departed(Departure(worker=gone, died=True))
@@ -159,6 +159,10 @@ class _Dispatcher:
             self._last_seen = time.monotonic()
         elif time.monotonic() - self._last_seen > _PATIENCE:
             raise WorkError(self._nobody_left())
+
+    def _find_scheduler(self, error: BaseException | None) -> None:
+        self.lookout.wait_for_scheduler(error, patience=_ANSWER)
+        self._looked = float("-inf")  # it may be another one, with other workers
 
     def _nobody_left(self) -> str:
         held = ", ".join(map(str, self._stretches.suspects))
@@ -186,6 +190,8 @@ class _Dispatcher:
 
     def _hand_out(self) -> None:
         """Give every worker that may have room its blocks in flight."""
+        if self._hungry and self._client.status != "running":
+            self._find_scheduler(None)
         while self._hungry:
             worker = next(iter(self._hungry))
             del self._hungry[worker]
@@ -230,13 +236,12 @@ class _Dispatcher:
             try:
                 receipt: Receipt = future.result(timeout=_REFRESH)
                 return receipt
-            except (TimeoutError, CancelledError):  # its worker vanished with the receipt
+            except (OSError, CancelledError):  # its worker vanished with the receipt, or the scheduler did
                 self._try_again(sent.block, "its receipt was lost")
         elif future.status == "error":
             self._failed(sent.block, future.exception())
         else:  # cancelled, as by the client itself when it loses the scheduler
-            self.lookout.wait_for_scheduler(None, patience=_ANSWER)
-            self._looked = float("-inf")
+            self._find_scheduler(None)
             self._try_again(sent.block, "cancelled")
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -55,10 +55,14 @@ class Lookout:
         self._client.subscribe_topic(TOPIC, self._tiles)
         self._client.subscribe_topic(_EVERYBODY, self._comings)
 
-    def workers(self, *, patience: float) -> set[str]:
-        """Who is there. Raises OSError (TimeoutError) where the scheduler does not say within so many seconds."""
+    def workers(self, *, patience: float) -> Mapping[str, Any]:
+        """Who is there, by address, with what the scheduler knows of each.
+
+        Raises OSError (TimeoutError) where it does not say within so many seconds.
+        """
         known = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=patience)
-        return set(known["workers"])
+        workers: Mapping[str, Any] = known["workers"]
+        return workers
 
     def wait_for_scheduler(self, error: BaseException | None, *, patience: float) -> None:
         """Until the connection that was lost with ``error`` is there again. Raises WorkError where it does not come
