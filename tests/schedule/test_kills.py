@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,16 @@ def life(there: Place, seconds: float | None) -> tuple[int | None, list[dict[str
             break
         told.append(json.loads(line))
         if told[-1]["event"] == "begin" and seconds is not None:
-            threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL)).start()
+            threading.Timer(seconds, kill, (process.pid,)).start()
             seconds = None
     process.communicate()
     return process.returncode, told
+
+
+def kill(group: int) -> None:
+    """kill -9, unless it has ended."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def published(there: Place) -> dict[str, tuple[int, int]]:
