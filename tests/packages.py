@@ -276,7 +276,7 @@ def gather(work: Work) -> NDArray[np.uint8]:
     for block in work.partition:
         with warnings.catch_warnings():  # parts lie in block pixels
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            part = rasterio.open(Path(work.parts) / part_name(block.index))
+            part = rasterio.open(Path(work.parts) / part_name(block.index, work.key))
         with part:
             out[:, *block.core.slices()] = part.read()
     return out

@@ -1,27 +1,30 @@
 """Files that appear under their final name only when they are whole.
 
 Everything is made under a hidden temporary name in the same folder, flushed to the disk, and renamed; a
-rename within one folder is atomic (POSIX ``rename``). Temporary names carry the process id, so that two
-processes never share one, and a pattern of their own, so that `sweep` finds what a killed process left.
+rename within one folder is atomic (POSIX ``rename``). Temporary names carry the process id and a random number, so
+that two processes never share one (in containers many have the same id), and a pattern of their own, so that
+`sweep` finds what a killed process left.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = ".geounet-"
+_PROCESS = secrets.token_hex(4)
 _numbers = itertools.count()
 _unfinished: set[Path] = set()
 
 
 def temporary_name(path: Path) -> Path:
     """A fresh hidden name beside ``path`` that keeps its suffix (drivers look at it)."""
-    return path.with_name(f"{_PREFIX}{os.getpid()}-{next(_numbers)}-{path.name}")
+    return path.with_name(f"{_PREFIX}{os.getpid()}.{_PROCESS}-{next(_numbers)}-{path.name}")
 
 
 @contextmanager

@@ -146,7 +146,7 @@ class BlockRunner:
                 raise RunnerClosed
             started = time.perf_counter()
             block = self._work.partition[index]
-            parts, name = Path(self._work.parts), part_name(index)
+            parts, name = Path(self._work.parts), part_name(index, self._work.key)
             path = parts / name
             path.parent.mkdir(exist_ok=True)
             if (adopted := self._adopt(block, parts, name)) is not None:

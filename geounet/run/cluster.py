@@ -168,13 +168,23 @@ def _local(who: _Who) -> Iterator[Client]:
 @contextmanager
 def _silent_logs() -> Iterator[None]:
     """Dask's failures reach the user through us, once; a program that called us gets its own level back."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]  # both have a level
+    levels = [logger.level for logger in loggers]
+    asyncio = logging.getLogger("asyncio")
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    asyncio.addFilter(_is_no_exit)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        asyncio.removeFilter(_is_no_exit)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _is_no_exit(record: logging.LogRecord) -> bool:
+    """False for what Dask leaves unhandled when a result vanishes with its worker (``Client._gather``)."""
+    return not (record.exc_info and record.exc_info[0] is not None and record.exc_info[0].__name__ == "AllExit")
 
 
 @contextmanager

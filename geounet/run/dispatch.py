@@ -1,4 +1,4 @@
-"""Which worker gets which block when, and what becomes of blocks that fail."""
+"""Hands blocks to workers and gathers their receipts; what becomes of workers that go and of blocks that fail."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import itertools
 import queue
 import time
 import uuid
-from asyncio import CancelledError
-from collections import deque
+from asyncio import CancelledError as AsyncCancelledError
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,18 +17,30 @@ from typing import Any
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from geounet.errors import GeounetError, Interrupted, RequestError, SceneError, WorkError
-from geounet.run.roll_call import UnfitWorker, call
+from geounet.errors import Interrupted, RequestError, SceneError, WorkError
+from geounet.run.lookout import Departure, Lookout
+from geounet.run.muster import Muster
+from geounet.run.patience import wait_for
+from geounet.run.stretches import Stretches
+from geounet.run.verdict import is_full_disk, is_transient, reason
 from geounet.run.work import Receipt, Work
-from geounet.run.worker import TOPIC, close_runner, compute_block, stop_runner
+from geounet.run.worker import close_runner, compute_block, stop_runner
 
 ATTEMPTS = 3
 """How often a block is tried where trying again can help."""
 
 _IN_FLIGHT = 2  # blocks per worker: one that runs and one that waits, so that no worker idles for a round trip
 _PATIENCE = 60.0  # seconds to wait for a worker when all have gone
-_PAUSE = 0.5  # seconds between looks where no worker can take part
+_ANSWER = 60.0  # seconds that the scheduler may take to answer, or to be found again
+_SILENCE = 900.0  # seconds without a finished tile after which a worker is given up; see docs/clusters.md
 _REFRESH = 5.0  # seconds between looks at which workers there are
+_LOST = (
+    OSError,
+    CancelledError,
+    AsyncCancelledError,
+    UnboundLocalError,
+)  # the last is what Dask's sync() makes of it
+_FAREWELL = 10.0  # seconds that workers may take to free a network; one that stands still is not waited for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,254 +69,238 @@ def run_blocks(
     of them share; whoever is done first takes over half of the longest stretch left. A bounded number of
     futures is in flight. A KeyboardInterrupt cancels what is in flight and passes through.
 
-    Raises RequestError where a worker finds that the request cannot work at all (another model, no such device).
+    Raises RequestError where a worker finds that the request cannot work at all (another model, no such device),
+    WorkError where no worker is left, or scheduler, disk or a folder are gone: what is finished is kept.
     A worker that joins later and cannot take part gets no block, and ``on_warning`` hears why.
     """
-    dispatcher = _Dispatcher(client, work, missing, on_warning)
-
-    def hear(event: tuple[float, dict[str, Any]]) -> None:
-        if event[1]["key"] == work.key:
-            on_tiles(event[1]["tiles"])
-            dispatcher.hear(event[1]["receipt"])
-
-    client.subscribe_topic(TOPIC, hear)
+    dispatcher = _Dispatcher(client, work, missing, on_tiles=on_tiles, on_warning=on_warning)
     try:
-        for receipt in dispatcher.receipts():
-            on_receipt(receipt)
+        with dispatcher.lookout:
+            for receipt in dispatcher.receipts():
+                on_receipt(receipt)
     except BaseException:
         dispatcher.cancel()
         raise
     finally:
         with suppress(Exception):
-            client.unsubscribe_topic(TOPIC)
-        with suppress(Exception):
-            client.run(close_runner, work.key)
+            client.run(close_runner, work.key, callback_timeout=_FAREWELL)
     return dispatcher.failures
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Sent:
+    """A block in flight. It runs on its worker or nowhere: what becomes of it when that dies is ours to say.
+
+    Dask would send it to another one, which is another victim if the block is to blame; and where the last worker
+    goes it would never find the way to a new one (``bulk_schedule_unrunnable_after_adding_worker`` in
+    distributed/scheduler.py looks at the address that was wished for, whatever ``allow_other_workers`` says).
+    """
+
+    worker: str
+    block: int
+    future: Future
+    alone: bool
+
+
 class _Dispatcher:
-    """Hands blocks to workers and gathers receipts."""
+    """One run's blocks, and where they are."""
 
     def __init__(
-        self, client: Client, work: Work, missing: Sequence[int], on_warning: Callable[[str], None]
+        self,
+        client: Client,
+        work: Work,
+        missing: Sequence[int],
+        *,
+        on_tiles: Callable[[int], None],
+        on_warning: Callable[[str], None],
     ) -> None:
-        self._client = client
-        self._warn = on_warning
-        self._called: set[str] | None = None  # workers that were asked whether they can take part
-        self._unfit: set[str] = set()
-        self._resources: dict[str, float] = {}
-        self._work = work
-        self._stretches: dict[str, deque[int]] = {}
-        self._loose: deque[int] = deque(missing)
-        self._attempts: dict[int, int] = {}
-        self._futures: dict[str, Future] = {}
-        self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        self._placed: dict[str, tuple[str, int]] = {}
-        self._sent: dict[str, list[int]] = {}  # the same by worker, so that no block costs a look at all workers
+        self._client, self._work = client, work
+        self._muster = Muster(client, work, on_warning=on_warning)
+        self._stretches = Stretches(missing)
+        self._sent: dict[str, _Sent] = {}
+        self._at: dict[str, list[_Sent]] = {}
+        self._hungry: dict[str, None] = {}  # workers that may have room, in order
+        self._tries: Counter[int] = Counter()
+        self._news: queue.SimpleQueue[Future | Departure] = queue.SimpleQueue()
         self._told: dict[int, Receipt] = {}
-        self._looked = float("-inf")
-        self._serial = itertools.count()
+        self.lookout = Lookout(client, work.key, on_tiles=on_tiles, on_receipt=self._hear, tell=self._news.put)
+        self._given_up: set[str] = set()
+        self._looked, self._last_seen = float("-inf"), time.monotonic()
         self._name = uuid.uuid4().hex[:12]  # a task of an earlier client that still runs is not ours
+        self._numbers = itertools.count()
         self.failures: list[Failure] = []
-
-    def hear(self, facts: Mapping[str, Any] | None) -> None:
-        """A worker tells of a block that it has finished; called ahead of the news that its task has."""
-        if facts is not None:
-            pixels = [list(counts) for counts in facts["pixels"]]  # Dask makes tuples of lists
-            self._told[facts["block"]] = Receipt(**{**facts, "pixels": pixels})
 
     def receipts(self) -> Iterator[Receipt]:
         """All receipts, as the blocks finish. Raises WorkError where no worker is left to compute the others."""
-        self._share_out()
-        for worker in list(self._stretches):
-            for _ in range(_IN_FLIGHT):
-                self._submit(worker)
-        while self._futures or self._is_work_left():
-            if not self._futures:
-                self._wait_for_a_worker()
-                self._fill()
-                continue
-            future = self._next()
-            receipt, error = None, future.exception() if future.status == "error" else None
-            if future.status == "finished":
-                receipt = self._told.pop(self._placed[future.key][1], None)
-            if future.status == "finished" and receipt is None:
-                try:
-                    receipt = future.result(timeout=_REFRESH)
-                except TimeoutError:  # its worker vanished with the receipt: the block is computed again
-                    self._wait_for_a_worker()
-                    future.add_done_callback(self._done.put)
-                    continue
-                except (
-                    CancelledError,
-                    UnboundLocalError,
-                ):  # gone for good, of which Dask's sync() makes the latter
-                    pass
-            worker, block = self._placed.pop(future.key)
-            self._sent[worker].remove(block)
-            del self._futures[future.key]
-            if receipt is not None:
-                yield receipt
-            else:
-                self._failed(block, error)
-            self._fill(idle=worker)
-
-    def _fill(self, *, idle: str | None = None) -> None:
-        """Give a worker that has become ``idle`` its blocks in flight; all of them where blocks were shared out."""
-        shared = self._share_out()
-        for name in self._stretches if shared or idle is None else (idle,):
-            while len(self._sent.get(name, ())) < _IN_FLIGHT and self._submit(name):
-                pass
-
-    def _is_work_left(self) -> bool:
-        return bool(self._loose) or any(self._stretches.values())
-
-    def _next(self) -> Future:
-        """The next future that is done; as long as none is, somebody must be there to work on them."""
-        while True:
+        self._look()
+        while self._sent or self._stretches:
+            self._hand_out()
             try:
-                return self._done.get(timeout=_REFRESH)
+                news = self._news.get(timeout=_REFRESH if self._at else 1.0)
             except queue.Empty:
-                self._wait_for_a_worker()
-                self._fill()
-
-    def _wait_for_a_worker(self) -> None:
-        until = time.monotonic() + _PATIENCE
-        try:
-            self._client.wait_for_workers(1, timeout=_PATIENCE)
-            while not self._fit():
-                if time.monotonic() > until:
-                    raise TimeoutError
-                time.sleep(_PAUSE)
-        except OSError as error:  # TimeoutError, or the scheduler itself is gone
-            raise WorkError(
-                "the Dask workers have gone; what is finished is kept; start workers and run the same command again"
-            ) from error
-        self._looked = float("-inf")
+                news = None
+            if isinstance(news, Departure):
+                self._departed(news)
+            elif news is not None and (receipt := self._settled(news)) is not None:
+                yield receipt
+            if not self._at or time.monotonic() - self._looked > _REFRESH:
+                self._look()
 
     def cancel(self) -> None:
         """Give up everything in flight."""
         with suppress(Exception):
             self._client.run(stop_runner, self._work.key, wait=False)
         with suppress(Exception):
-            self._client.cancel(list(self._futures.values()), force=True)
+            self._client.cancel([sent.future for sent in self._sent.values()], force=True)
 
-    def _failed(self, block: int, error: BaseException | None) -> None:
-        attempts = self._attempts[block] = self._attempts.get(block, 0) + 1
-        if isinstance(error, Interrupted | KeyboardInterrupt):
-            raise Interrupted(str(error))
-        if isinstance(error, UnfitWorker) and attempts < ATTEMPTS:  # Dask sent it there before the worker was asked
-            self._loose.append(block)
+    # who is there
+
+    def _look(self) -> None:
+        """Who came, who went unheard, who is silent. Raises WorkError where there has been nobody for too long."""
+        self._looked = time.monotonic()
+        try:
+            alive = self._muster.fit(self.lookout.workers(patience=_ANSWER)) - self._given_up
+        except (OSError, RuntimeError, ValueError) as error:  # of a connection that is lost, or closed
+            self._find_scheduler(error)
             return
-        if isinstance(error, RequestError) and not _is_transient(error):
-            raise error
-        if attempts < ATTEMPTS and (error is None or _is_transient(error)):
-            self._loose.append(block)
-            return
-        self.failures.append(
-            Failure(block=block, error=_reason(error), attempts=attempts, is_scene=isinstance(error, SceneError))
+        for gone in (set(self._stretches.workers) | set(self._at)) - alive:
+            self._departed(Departure(worker=gone, died=True))
+        for silent in self.lookout.silent([name for name, sent in self._at.items() if sent], patience=_SILENCE):
+            alive.discard(silent)
+            self._given_up.add(silent)
+            why = f"{silent} finished no tile in {_SILENCE / 60:.0f} minutes"
+            self._departed(Departure(worker=silent, died=True, reason=why))
+        self._stretches.join(alive)
+        self._hungry.update(dict.fromkeys(sorted(alive)))
+        for name in alive:
+            self._at.setdefault(name, [])
+        if alive:
+            self._last_seen = time.monotonic()
+        elif time.monotonic() - self._last_seen > _PATIENCE:
+            raise WorkError(self._nobody_left())
+
+    def _find_scheduler(self, error: BaseException | None) -> None:
+        self.lookout.wait_for_scheduler(error, patience=_ANSWER)
+        self._looked = float("-inf")  # it may be another one, with other workers
+
+    def _nobody_left(self) -> str:
+        held = ", ".join(map(str, self._stretches.suspects))
+        blame = f"; some died with block {held} in their hands" if held else ""
+        silent = f" ({len(self._given_up)} gave no sign of life)" if self._given_up else ""
+        unfit = f" ({len(self._muster.unfit)} cannot take part)" if self._muster.unfit else ""
+        return (
+            f"the Dask workers have gone{silent}{unfit}{blame}; what is finished is kept; start workers and run the "
+            "same command again"
         )
 
-    def _share_out(self) -> bool:
-        """Keep one stretch per living worker; blocks of vanished workers and retries go round again.
+    def _departed(self, news: Departure) -> None:
+        """Take back what a worker had; what died with it is tried alone, so that who kills is found out."""
+        self._muster.forget(news.worker)
+        self._stretches.leave(news.worker)
+        self._hungry.pop(news.worker, None)
+        for sent in self._at.pop(news.worker, ()):
+            del self._sent[sent.future.key]
+            with suppress(Exception):
+                sent.future.cancel(force=True)
+            if news.died:
+                self._try_again(sent.block, f"its worker died ({news.reason})", suspect=True)
+            else:
+                self._put_back(sent.block)
 
-        Whether a worker may have blocks now that had none before.
-        """
-        shared, now = False, time.monotonic()
-        if now - self._looked > _REFRESH or not self._stretches:
-            self._looked = now
-            alive = self._fit()
-            for gone in set(self._stretches) - alive:
-                self._loose.extend(self._stretches.pop(gone))
-                self._call_back(gone)
-            for name in sorted(alive - set(self._stretches)):
-                self._stretches[name], shared = deque(), True
-        if self._loose and self._stretches:
-            shared = True
-            names, blocks = sorted(self._stretches), sorted(self._loose)
-            self._loose.clear()
-            share = -(-len(blocks) // len(names))
-            for number, name in enumerate(names):
-                self._stretches[name].extend(blocks[number * share : (number + 1) * share])
-        return shared
+    # blocks out, receipts in
 
-    def _fit(self) -> set[str]:
-        """Workers that are there and can take part. RequestError where one of the first ones cannot."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        if self._resources or (self._work.needs_gpu and any(map(_offers_gpu, workers.values()))):
-            self._resources = {"GPU": 1}
-            workers = {name: worker for name, worker in workers.items() if _offers_gpu(worker)}
-        new = sorted(set(workers) - (self._called or set()))
-        if self._work.roll is not None and new:
-            reasons = call(self._client, self._work.roll, new)
-            for reason in reasons.values():
-                if self._called is None:
-                    raise RequestError(reason)
-                self._warn(f"{reason}; it gets no blocks of this run")
-            self._unfit |= set(reasons)
-        self._called = (self._called or set()) | set(new)
-        return set(workers) - self._unfit
-
-    def _call_back(self, worker: str) -> None:
-        """Take back what a vanished worker had, where Dask may not send it to another.
-
-        It may not with resources: it would not ask whether that worker offers them.
-        """
-        if self._resources:
-            lost = [self._futures[key] for key, (name, _) in self._placed.items() if name == worker]
-            self._client.cancel(lost, force=True)
+    def _hand_out(self) -> None:
+        """Give every worker that may have room its blocks in flight."""
+        if self._hungry and self._client.status != "running":
+            self._find_scheduler(None)
+        while self._hungry:
+            worker = next(iter(self._hungry))
+            del self._hungry[worker]
+            while self._submit(worker):
+                pass
 
     def _submit(self, worker: str) -> bool:
-        """Send the next block of a worker's stretch; False where nothing is left to send."""
-        if worker not in self._stretches:
+        """Send the next block of a worker's stretch; False where it has enough, or nothing is left to send."""
+        there = self._at.get(worker)
+        if there is None or len(there) >= _IN_FLIGHT or any(sent.alone for sent in there):
             return False
-        if not self._stretches[worker]:
-            self._take_over(worker)
-        if not self._stretches[worker]:
+        coming = self._stretches.take(worker, idle=not there)
+        if coming is None:
             return False
-        block = self._stretches[worker].popleft()
-        before = self._sent.setdefault(worker, [])
+        if not there:
+            self.lookout.heard(worker)
         future = self._client.submit(
             compute_block,
             self._work,
-            block,
-            before[-1] if before else None,
-            key=f"geounet-{self._name}-{block}-{next(self._serial)}",
+            coming.block,
+            there[-1].block if there else None,
+            key=f"geounet-{self._name}-{coming.block}-{next(self._numbers)}",
             workers=[worker],
-            allow_other_workers=not self._resources,
-            resources=self._resources or None,
+            resources=self._muster.resources,
             pure=False,
             retries=0,
         )
-        self._futures[future.key] = future
-        self._placed[future.key] = (worker, block)
-        before.append(block)
-        future.add_done_callback(self._done.put)
+        sent = _Sent(worker=worker, block=coming.block, future=future, alone=coming.alone)
+        self._sent[future.key] = sent
+        there.append(sent)
+        future.add_done_callback(self._news.put)
         return True
 
-    def _take_over(self, worker: str) -> None:
-        """Move the lower half of the longest stretch to a worker that has nothing left."""
-        longest = max(self._stretches.values(), key=len)
-        half = len(longest) // 2
-        taken = [longest.pop() for _ in range(half)]
-        self._stretches[worker].extend(reversed(taken))
+    def _settled(self, future: Future) -> Receipt | None:
+        """The receipt of a future that is done; None where it has none, or was taken back meanwhile."""
+        sent = self._sent.pop(future.key, None)
+        if sent is None:
+            return None
+        self._at[sent.worker].remove(sent)
+        self._hungry[sent.worker] = None
+        self.lookout.heard(sent.worker)
+        told = self._told.pop(sent.block, None)
+        if future.status == "finished":
+            if told is not None:
+                return told
+            try:
+                receipt: Receipt = future.result(timeout=_REFRESH)
+                return receipt
+            except _LOST:  # its worker vanished with the receipt, or the scheduler did
+                self._try_again(sent.block, "its receipt was lost")
+        elif future.status == "error":
+            self._failed(sent.block, future.exception())
+        else:  # cancelled, as by the client itself when it loses the scheduler
+            self._find_scheduler(None)
+            self._try_again(sent.block, "cancelled")
+        return None
 
+    def _hear(self, facts: Mapping[str, Any]) -> None:
+        """A worker tells of a block that it has finished; called ahead of the news that its task has."""
+        pixels = [list(counts) for counts in facts["pixels"]]  # Dask makes tuples of lists
+        self._told[facts["block"]] = Receipt(**{**facts, "pixels": pixels})
 
-def _offers_gpu(worker: Mapping[str, Any]) -> bool:
-    return bool(worker.get("resources", {}).get("GPU", 0) >= 1)
+    def _put_back(self, block: int, *, suspect: bool = False) -> None:
+        self._stretches.put_back(block, suspect=suspect)
+        self._hungry.update(dict.fromkeys(self._at))
 
+    def _failed(self, block: int, error: BaseException) -> None:
+        if isinstance(error, Interrupted | KeyboardInterrupt):
+            raise Interrupted(str(error))
+        if isinstance(error, RequestError) and not is_transient(error):
+            raise error
+        if is_full_disk(error):
+            raise WorkError(f"{reason(error)}; free some space and run the same command again to go on") from error
+        if isinstance(error, KilledWorker):
+            self._try_again(block, "its worker died (killed, or out of memory)", suspect=True)
+        elif not is_transient(error):
+            self._give_up(block, reason(error), attempts=self._tries[block] + 1)
+        elif wait_for(self._work.local_paths()):  # it was not the block's fault
+            self._put_back(block)
+        else:
+            self._try_again(block, reason(error), is_scene=isinstance(error, SceneError))
 
-def _reason(error: BaseException | None) -> str:
-    if error is None:
-        return "cancelled"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    text = str(error) if isinstance(error, GeounetError) else f"{type(error).__name__}: {error}"
-    return text.splitlines()[0]
+    def _try_again(self, block: int, why: str, *, suspect: bool = False, is_scene: bool = False) -> None:
+        self._tries[block] += 1
+        if self._tries[block] < ATTEMPTS:
+            self._put_back(block, suspect=suspect)
+        else:
+            self._give_up(block, why, attempts=self._tries[block], is_scene=is_scene)
 
-
-def _is_transient(error: BaseException) -> bool:
-    """Whether trying again can help: input and output, lost workers, memory; never a bug of ours."""
-    if isinstance(error, GeounetError):
-        return isinstance(error, SceneError)
-    return isinstance(error, OSError | MemoryError | KilledWorker)
+    def _give_up(self, block: int, why: str, *, attempts: int, is_scene: bool = False) -> None:
+        self.failures.append(Failure(block=block, error=why, attempts=attempts, is_scene=is_scene))

@@ -96,9 +96,16 @@ def _start_progress(context: RunContext, missing: Sequence[int]) -> None:
 
 @contextmanager
 def interruptible(context: RunContext) -> Iterator[None]:
-    """Turn a KeyboardInterrupt in any stage into Interrupted, which says how to go on."""
+    """Turn a KeyboardInterrupt in any stage into Interrupted, which says how to go on; so with a lost folder."""
     try:
         yield
+    except OSError as error:
+        if context.plan.output.is_dir():
+            raise
+        raise WorkError(
+            f"{context.plan.output} has gone; what is finished is kept in it; bring it back and run the same "
+            "command again"
+        ) from error
     except (KeyboardInterrupt, Interrupted) as error:
         total, done = len(context.plan.partition), len(context.journal.receipts)
         raise Interrupted(

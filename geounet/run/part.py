@@ -43,13 +43,14 @@ _CREATION = {
 }
 
 
-def part_name(block: int) -> str:
+def part_name(block: int, key: str) -> str:
     """Name of a block's part in the folder of the parts: a thousand to a folder.
 
     GDAL lists the folder of every file that it opens, in search of sidecars: with all parts in one, the time for a
-    hundred thousand of them grows with their square.
+    hundred thousand of them grows with their square. The ``key`` names the work: a worker that was cut off may wake
+    and finish its block when another run has cut the scene into other blocks, with the same numbers.
     """
-    return f"{block // _PER_FOLDER:03d}/{block:06d}.tif"
+    return f"{block // _PER_FOLDER:03d}/{block:06d}-{key[:12]}.tif"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from geounet.run.patience import wait_for
 from geounet.run.work import Receipt
 
 _FLUSH_EVERY = 1.0  # seconds at least between two; a flush takes milliseconds, and saves what came since the last
@@ -38,7 +39,7 @@ class Receipts(Mapping[int, Receipt]):
     def add(self, receipt: Receipt) -> None:
         """Write one down: it outlives this process at once, and a power cut from the next flush on."""
         if self._descriptor is None:
-            self._descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            self._descriptor = self._opened()
             self._closed = weakref.finalize(self, os.close, self._descriptor)
         line = json.dumps(dataclasses.asdict(receipt), sort_keys=True).encode() + b"\n"
         _write(self._descriptor, line)
@@ -78,6 +79,15 @@ class Receipts(Mapping[int, Receipt]):
             for block in self:
                 stream.seek(self._places[block])
                 yield _parsed(stream.readline())
+
+    def _opened(self) -> int:
+        """The file, to be written on; where its folder is away for a while, when it is back."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        try:
+            return os.open(self._file, flags, 0o644)
+        except FileNotFoundError:
+            wait_for([self._file.parent])
+            return os.open(self._file, flags, 0o644)
 
     def _find(self) -> None:
         for receipt, size in read_receipts(self._file):

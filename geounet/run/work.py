@@ -42,6 +42,11 @@ class Work:
     base: str | None = None
     """Folder of an earlier run's journal: blocks that read what its blocks read take their parts."""
 
+    def local_paths(self) -> tuple[str, ...]:
+        """What must be there on this machine while the work goes on: the folder of the parts, a scene on disk."""
+        scene = (path for path in self.scene.paths if "://" not in path and not path.startswith("/vsi"))
+        return (self.parts, *scene)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:

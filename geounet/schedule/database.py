@@ -95,7 +95,9 @@ class Sqlite:
             return [dict(row) for row in self._connection.execute(_spelt(statement, self._words), tuple(values))]
 
     def again(self) -> Sqlite:
-        """Another connection."""
+        """Another connection; none to an empty file in place of one on a share that is away for a while."""
+        if not self._path.exists():
+            raise ConfigError(f"ledger {self._path} has gone")
         return Sqlite(self._path)
 
     def close(self) -> None:

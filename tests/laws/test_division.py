@@ -38,6 +38,7 @@ from geounet.model.device import DeviceEngine
 from geounet.model.engine import Engine, EngineRequest, TileJob, open_engine
 from geounet.model.package import load_model
 from geounet.run.block import BlockRunner
+from geounet.run.part import part_name
 from geounet.run.rows import read_bands
 
 SHAPE = (231, 187)
@@ -172,7 +173,7 @@ def test_an_interrupted_block_leaves_nothing_and_the_runner_goes_on_right(
 
     with pytest.raises(Interrupted):
         runner.run(1, stop)
-    assert [p.name for p in tmp_path.iterdir()] == ["000000.tif"]
+    assert [p.name for p in tmp_path.iterdir()] == [part_name(0, work.key)]
     with pytest.raises(Interrupted):
         runner.run(2)
     runner.stop.clear()
