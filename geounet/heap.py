@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 # parameters of mallopt, see its manual page
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 
 _lock = threading.Lock()
 _holders = 0
@@ -51,12 +51,16 @@ def trim() -> None:
 
 
 @contextmanager
-def freed_memory_kept() -> Iterator[None]:
-    """Both, around a body."""
+def freed_memory_kept(*, shared: bool = False) -> Iterator[None]:
+    """Both, around a body. ``shared``: threads that begin meanwhile have one heap: they take what others freed."""
     keep_freed_memory()
+    if shared and (libc := _glibc()) is not None:
+        libc.mallopt(_M_ARENA_MAX, 1)
     try:
         yield
     finally:
+        if shared and (libc := _glibc()) is not None:
+            libc.mallopt(_M_ARENA_MAX, 0)  # as many as glibc likes
         return_freed_memory()
 
 

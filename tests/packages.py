@@ -246,6 +246,7 @@ def work_for(scene: Path, folder: Path, *, partition: Partition | None = None, *
         threads_of_worker=False,
         devices_in_turn=False,
         aoi=str(options["aoi"]) if "aoi" in options else None,
+        around=0,
         parts=str(folder),
     )
     return plan, work

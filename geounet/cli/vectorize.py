@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from geounet.cli import show
 from geounet.cli.options import output_options
 from geounet.io import human
+
+if TYPE_CHECKING:
+    from geounet.run.vectorize import VectorResult
 
 
 @click.command(short_help="Turn a categorical raster into polygons.")
@@ -58,6 +62,7 @@ def vectorize(labels: str, formats: str | None, lines: str | None, as_json: bool
     geounet vectorize labels.tif -o map.gpkg --min-area 50
     geounet vectorize road.tif --lines                     # → road_lines.geojson, road_nodes.geojson too
     geounet vectorize landuse.tif --regularize building    # → landuse_regularized.geojson too
+    geounet vectorize landuse.tif --lines --regularize building -o town.gpkg    # → one file with all layers
     """
     from geounet.cli.progress import BarProgress, choose_progress
     from geounet.io.vectors import SUFFIXES
@@ -90,16 +95,14 @@ def vectorize(labels: str, formats: str | None, lines: str | None, as_json: bool
             facts |= {"lines": result.line_count, "nodes": result.node_count, "length": result.length}
         if result.regularized_paths:
             facts |= {"regularized": result.regularized_count, "squared": result.squared_count}
-        further = [*result.line_paths, *result.regularized_paths]
-        show.json_line("done", paths=[*result.paths, *further], **facts)
+        show.json_line("done", paths=_files(result), **facts)
     elif not quiet:
         click.echo(human.count(result.feature_count, "polygon"))
         if result.line_paths:
             click.echo(human.lines(result.line_count, result.length, result.area_unit))
         if result.regularized_paths:
             click.echo(human.squared(result.squared_count, result.regularized_count))
-        further = [*result.line_paths, *result.regularized_paths]
-        files = [*result.paths, *further, *([] if result.cleaned is None else [result.cleaned])]
+        files = [*_files(result), *([] if result.cleaned is None else [result.cleaned])]
         show.table([(str(path), human.size(path.stat().st_size)) for path in files])
         show.table(
             [
@@ -108,6 +111,11 @@ def vectorize(labels: str, formats: str | None, lines: str | None, as_json: bool
             ]
         )
     return 0
+
+
+def _files(result: VectorResult) -> list[Path]:
+    """The vector files, each once: a GeoPackage holds several layers."""
+    return list(dict.fromkeys([*result.paths, *result.line_paths, *result.regularized_paths]))
 
 
 def _format_of(output: str | None, suffixes: Any) -> str:

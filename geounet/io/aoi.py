@@ -21,8 +21,17 @@ if TYPE_CHECKING:
     from shapely import Geometry
 
 
-def area_mask(path: str | Path, geobox: GeoBox) -> Callable[[Window], NDArray[np.bool_]]:
-    """A function from a window of ``geobox`` to a mask ``(height, width)``: True where a pixel touches the area.
+AROUND = 64
+"""Pixels around an area of interest that are computed too: outlines and centre-lines are drawn from what lies on
+both sides of its border, and cut there afterwards."""
+
+AreaMask = Callable[[Window], NDArray[np.bool_]]
+"""From a window of a grid to a mask ``(height, width)``."""
+
+
+def area_mask(path: str | Path, geobox: GeoBox, *, around: int = 0) -> AreaMask:
+    """A function from a window of ``geobox`` to a mask ``(height, width)``: True where a pixel touches the area, or
+    lies at most ``around`` rows and columns from one that does.
 
     Raises ConfigError where the file cannot be read, has no polygons, or lies nowhere on the scene.
     """
@@ -42,14 +51,21 @@ def area_mask(path: str | Path, geobox: GeoBox) -> Callable[[Window], NDArray[np
     def mask(window: Window) -> NDArray[np.bool_]:
         burnt = rasterize(
             [area],
-            out_shape=window.shape,
-            transform=Affine.translation(window.col_off, window.row_off),
+            out_shape=(window.height + 2 * around, window.width + 2 * around),
+            transform=Affine.translation(window.col_off - around, window.row_off - around),
             all_touched=True,
             dtype="uint8",
-        )
-        return burnt.astype(bool)
+        ).astype(bool)
+        return _spread(_spread(burnt, around).T, around).T if around else burnt
 
     return mask
+
+
+def _spread(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    """``(h - 2 * reach, w)`` of ``(h, w)``: True where some row up to ``reach`` above or below is."""
+    sums = np.zeros((mask.shape[0] + 1, mask.shape[1]), np.int32)
+    np.cumsum(mask, axis=0, out=sums[1:])
+    return np.asarray(sums[2 * reach + 1 :] > sums[: -2 * reach - 1])
 
 
 def area_key(path: str | Path, crs: str | None) -> str:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.shutil import copy as gdal_copy
@@ -30,6 +31,7 @@ from rasterio.windows import Window as RioWindow
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import pam
+from geounet.io.aoi import AreaMask
 from geounet.io.atomic import publish, publish_text, scratch_folder
 from geounet.io.levels import ANY_TRANSFORM, create, gdal, write_overviews
 from geounet.io.mosaic import BLOCK, MosaicPart, write_vrt
@@ -37,7 +39,7 @@ from geounet.io.overviews import Halve, halve_mean, halve_mode
 from geounet.io.regrid import nearest_indices
 from geounet.io.whole import verify_blocks
 from geounet.model.canvas import CONFIDENCE_SCALE
-from geounet.model.spec import Head, LabelClass
+from geounet.model.spec import NODATA, Head, LabelClass
 
 _LEVEL = 1
 
@@ -50,6 +52,8 @@ class Mosaic:
     """The grid that the parts' windows count in."""
     parts: tuple[tuple[Window, Path], ...]
     """Window and file of every block that has valid pixels; where a part is missing is nodata."""
+    shown: AreaMask | None = None
+    """Where the raster shows what the parts hold; None: everywhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +169,8 @@ def _on_target(
 ) -> tuple[GeoBox, tuple[MosaicPart, ...]]:
     """The grid to write on, and what lies on it; regridded through one intermediate file where needed."""
     sources = tuple(MosaicPart(window=w, path=p, band=band) for w, p in sorted(mosaic.parts))
+    if mosaic.shown is not None:
+        sources = (_shown(mosaic.geobox, sources, mosaic.shown, scratch),)
     if target is None or target == mosaic.geobox:
         return mosaic.geobox, sources
     working, moved = scratch / "working.vrt", scratch / "target.tif"
@@ -178,3 +184,15 @@ def _on_target(
             strip = pixels[index - low][:, cols]
             out.write(top, strip[None])
     return target, (MosaicPart(window=target.window, path=moved),)
+
+
+def _shown(geobox: GeoBox, sources: tuple[MosaicPart, ...], shown: AreaMask, scratch: Path) -> MosaicPart:
+    """The sources in one file, nodata where they are not ``shown``."""
+    wide, path = scratch / "wide.vrt", scratch / "shown.tif"
+    write_vrt(wide, replace(geobox, transform=ANY_TRANSFORM, crs=None), sources)
+    with rasterio.open(wide) as source, create(path, geobox.shape, tile=BLOCK) as out:
+        for top in range(0, geobox.height, BLOCK):
+            window = Window(top, 0, min(BLOCK, geobox.height - top), geobox.width)
+            pixels = source.read(1, window=RioWindow(0, top, window.width, window.height))
+            out.write(top, np.where(shown(window), pixels, np.uint8(NODATA))[None])
+    return MosaicPart(window=geobox.window, path=path)

@@ -140,28 +140,28 @@ class LabelRaster:
         assert self._head is not None
         return tuple(c.value for c in self._head.classes) if whole else self._head.vector_values
 
-    def rows(self, step: int, *, whole: bool = False, ahead: bool = True) -> Iterator[Rows]:
+    def rows(self, step: int, *, whole: bool = False, rim: bool = False, ahead: bool = True) -> Iterator[Rows]:
         """All rows, ``step`` at a time; the next ones are read ``ahead``, while the caller works on these.
 
-        ``whole``: as in `lut`. Raises SceneError where the file is damaged.
+        ``whole``: as in `lut`. With ``rim`` rows have one in any case. Raises SceneError where the file is damaged.
         """
-        tops = range(0, self.geobox.height, step)
+        tops, how = range(0, self.geobox.height, step), (step, whole, rim or self._has_background)
         if not ahead:
-            yield from (self._read(top, step, whole) for top in tops)
+            yield from (self._read(top, *how) for top in tops)
             return
         with ThreadPoolExecutor(1, thread_name_prefix="geounet-rows") as reader:
-            following = reader.submit(self._read, tops[0], step, whole)
+            following = reader.submit(self._read, tops[0], *how)
             for top in tops[1:]:
                 rows = following.result()
-                following = reader.submit(self._read, top, step, whole)
+                following = reader.submit(self._read, top, *how)
                 yield rows
             yield following.result()
 
-    def _read(self, top: int, step: int, whole: bool) -> Rows:
+    def _read(self, top: int, step: int, whole: bool, with_rim: bool) -> Rows:
         window = Window(top, 0, min(step, self.geobox.height - top), self.geobox.width)
         piece = self._raster.read(window)
         labels, outside = piece.data[0], piece.bad
-        rim = either(either(piece.bad, piece.blank), np.zeros(labels.shape, bool)) if self._has_background else None
+        rim = either(either(piece.bad, piece.blank), np.zeros(labels.shape, bool)) if with_rim else None
         if labels.dtype != np.uint8:
             outside = either(outside, piece.blank)
             if self._head is not None:

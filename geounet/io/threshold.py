@@ -7,7 +7,7 @@ floats from 0 to 1. Two passes, rows at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from geounet.errors import ConfigError, SceneError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import access
+from geounet.io.aoi import AreaMask
 from geounet.io.gdal import open_own
 from geounet.io.levels import gdal
 from geounet.io.nodata import either
@@ -193,14 +194,24 @@ def _chooser(source: Probabilities, threshold: Threshold) -> Any:
     return lambda p, valid: patches.choose(marks(p, valid))
 
 
-def count_values(path: Path, values: int) -> list[int]:
-    """Pixels of each value from 0 to ``values - 1`` in a raster that `write_cut` wrote."""
+def count_values(
+    parts: Iterable[tuple[Window, Path]], values: int, *, band: int = 1, shown: AreaMask | None = None
+) -> list[int]:
+    """Pixels of each value from 0 to ``values - 1`` in a band of parts, where they are ``shown``."""
     counts = np.zeros(256, np.int64)
+    for place, path in parts:
+        for window, pixels in _pixels(path, place, band):
+            counts += np.bincount((pixels if shown is None else pixels[shown(window)]).ravel(), minlength=256)
+    return [int(n) for n in counts[:values]]
+
+
+def _pixels(path: Path, place: Window, band: int) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+    """The pixels of a file, rows at a time, and where they lie on the grid on which the file has its ``place``."""
     with open_own(path) as file:
         for top in range(0, file.height, _ROWS):
-            window = RasterioWindow(0, top, file.width, min(_ROWS, file.height - top))
-            counts += np.bincount(file.read(1, window=window).ravel(), minlength=256)
-    return [int(n) for n in counts[:values]]
+            height = min(_ROWS, file.height - top)
+            rows = file.read(band, window=RasterioWindow(0, top, file.width, height))
+            yield Window(place.row_off + top, place.col_off, height, file.width), rows
 
 
 def _create(path: Path, box: GeoBox, stack: ExitStack) -> CheckedRows:

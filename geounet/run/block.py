@@ -123,7 +123,7 @@ class BlockRunner:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         try:
             self._scene = self._reader.submit(open_spec, work.scene).result()
-            self._wanted_area = area_mask(work.aoi, self._scene.geobox) if work.aoi else None
+            self._wanted_area = area_mask(work.aoi, self._scene.geobox, around=work.around) if work.aoi else None
         except BaseException:
             self._free()
             raise

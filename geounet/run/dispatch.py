@@ -189,8 +189,8 @@ class _Dispatcher:
         silent = f" ({len(self._given_up)} gave no sign of life)" if self._given_up else ""
         unfit = f" ({len(self._muster.unfit)} cannot take part)" if self._muster.unfit else ""
         return (
-            f"the Dask workers have gone{silent}{unfit}{blame}; what is finished is kept; start workers and run the "
-            "same command again"
+            f"the Dask workers have gone{silent}{unfit}{blame}; what is finished is kept; start workers and run "
+            "the same command again"
         )
 
     def _departed(self, news: Departure) -> None:

@@ -9,6 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from geounet.errors import BlocksFailed, Interrupted, SceneError, WorkError
+from geounet.io.aoi import AROUND
 from geounet.model.package import models
 from geounet.run.context import RunContext
 from geounet.run.outputs import parts_are_needed, why_again
@@ -145,6 +146,7 @@ def work_of(context: RunContext) -> Work:
         lattice=plan.lattice,
         partition=plan.partition,
         aoi=str(options.aoi.absolute()) if options.aoi else None,
+        around=AROUND,
         parts=str(context.journal.parts.absolute()),
         roll=None if options.elsewhere is None else _roll_of(context),
         needs_gpu=plan.engine == "cuda",

@@ -15,6 +15,7 @@ from geounet.io.shapes import Features
 from geounet.io.spool import Spool
 from geounet.io.writing import ChunkWriter
 from geounet.run.layers import Chunk, FeatureMaker
+from geounet.vector.polygons import none_at_all
 
 if TYPE_CHECKING:
     from geounet.vector.simplify import Vertices
@@ -84,6 +85,14 @@ class Source:
     spool: Spool
     vertices: Vertices | None
     """For an outline."""
+
+
+def rehearse(maker: FeatureMaker, writers: Sequence[ChunkWriter]) -> None:
+    """Make and pack a chunk of nothing, so that what that needs is loaded and ready."""
+    maker.ground.get_ready()
+    features, _ = maker.features(none_at_all(0 if maker.zones is None else len(maker.zones.names)), None)
+    for writer in writers:
+        writer.pack(features)
 
 
 def write_features(

@@ -12,37 +12,18 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geounet.errors import ConfigError
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
 from geounet.io.line_layers import LineLayer, lengths, write_layer
 from geounet.io.styles import line_style, node_style
 from geounet.model.canvas import CONFIDENCE_SCALE
+from geounet.run.line_options import LineOptions
 from geounet.vector.centrelines import CentreLines, centre_lines
 from geounet.vector.cutting import cut_lines
 from geounet.vector.skeleton import Skeleton, Thinner, join
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LineOptions:
-    """How centre-lines are made."""
-
-    value: int = 1
-    """Of the pixels that are road."""
-    bridge: float = 0.0
-    """Metres."""
-    spur: float | None = None
-    """Metres; None: the width of the road."""
-    simplify: float = 0.0
-    """Metres."""
-
-    def __post_init__(self) -> None:
-        for name, value in (("--bridge", self.bridge), ("--spur", self.spur)):
-            if value is not None and not (np.isfinite(value) and value >= 0):
-                raise ConfigError(f"{name} {value}: expected a number of at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,28 +188,3 @@ def layers_of(lines: CentreLines, ground: Ground, *, name: str) -> tuple[LineLay
         LineLayer(name=f"{name}_lines", geometry=np.asarray(shapes), columns=columns, kind="LineString"),
         LineLayer(name=f"{name}_nodes", geometry=np.asarray(points), columns=about_nodes, kind="Point"),
     )
-
-
-def class_of(asked: int | str | bool, names: Mapping[int, str]) -> int:
-    """The pixel value that ``--lines`` means: a value, a name, or by itself ``road``, else 1.
-
-    Raises ConfigError where no class has that name.
-    """
-    if asked is True or asked == "":
-        return next((v for v, n in names.items() if n == "road"), 1)
-    by_name = {n: v for v, n in names.items()}
-    if asked in by_name:
-        return by_name[str(asked)]
-    try:
-        return int(asked)
-    except ValueError:
-        known = ", ".join(by_name) or "none has a name here"
-        raise ConfigError(f"--lines {asked}: expected the value or the name of a class ({known})") from None
-
-
-def line_paths(paths: Mapping[str, Path], stem: str | None = None) -> dict[str, tuple[Path, Path]]:
-    """Beside the polygons of each format the files of lines and nodes."""
-    return {
-        name: tuple(path.with_name(f"{stem or path.stem}_{what}{path.suffix}") for what in ("lines", "nodes"))  # type: ignore[misc]
-        for name, path in paths.items()
-    }

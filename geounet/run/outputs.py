@@ -131,9 +131,9 @@ def _content(plan: Plan, options: InferOptions) -> str | None:
     """Names the area of interest."""
     if options.aoi is None:
         return None
-    from geounet.io.aoi import area_key
+    from geounet.io.aoi import AROUND, area_key
 
-    return area_key(options.aoi, plan.native_geobox.crs)
+    return f"{area_key(options.aoi, plan.native_geobox.crs)} {AROUND}"
 
 
 def finished_run(plan: Plan, options: InferOptions, record: Record) -> Run | None:
@@ -204,20 +204,26 @@ def claim_outputs(plan: Plan, options: InferOptions, record: Record) -> None:
 
 
 def parts_are_needed(plan: Plan, options: InferOptions, record: Record) -> bool:
-    """Whether anything that is still to be made needs the parts: rasters do, and vectors for the confidences."""
+    """Whether anything that is still to be made needs the parts: rasters do, and vectors for the confidences, and
+    for what lies around an area of interest."""
     there = {
         stage for stage, key, _ in stages(plan, options) if record.finished(stage, key, plan.output) is not None
     }
     if RASTERS not in there or (options.confidence and CONFIDENCES not in there):
         return True
     confidences = record.finished(CONFIDENCES, raster_key(plan, options), plan.output)
-    return VECTORS not in there and confidences is None
+    return VECTORS not in there and (confidences is None or options.aoi is not None)
 
 
 def why_again(plan: Plan, options: InferOptions, record: Record) -> str:
     """Why the network must run although the label rasters are there; empty where they are not."""
     if options.fresh or record.finished(RASTERS, raster_key(plan, options), plan.output) is None:
         return ""
+    if options.aoi is not None:
+        return (
+            f"the label rasters are there, but not what lies around the area of interest ({STATE} in the results "
+            "folder), from which vectors are made: it is computed again"
+        )
     return (
         f"the label rasters are there, but not the confidences of the run that made them ({STATE} in the results "
         "folder): they are computed again; --confidence would keep them as rasters"
@@ -225,9 +231,13 @@ def why_again(plan: Plan, options: InferOptions, record: Record) -> str:
 
 
 def settle_parts(state: Path, plan: Plan, options: InferOptions, record: Record) -> None:
-    """The run is finished: its parts stay for a run with other polygons, unless the confidences are rasters too."""
+    """The run is finished: its parts stay for a run with other polygons, unless the rasters hold as much.
+
+    Where there is an area of interest they do not: parts reach beyond it.
+    """
     keep_parts(state, journal_key(plan, options))
-    if record.finished(CONFIDENCES, raster_key(plan, options), plan.output) is None:
+    confidences = record.finished(CONFIDENCES, raster_key(plan, options), plan.output)
+    if confidences is None or options.aoi is not None:
         return
     folder = folder_of(state, journal_key(plan, options))
     if folder.is_dir() and plan.geobox == plan.native_geobox and options.threshold is None:

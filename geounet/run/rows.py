@@ -36,7 +36,7 @@ class Band:
     valid: NDArray[np.bool_]
     """``(rows, columns)``: what the network sees."""
     wanted: NDArray[np.bool_]
-    """``(rows, columns)``: what the result shows; valid, and inside the area of interest."""
+    """``(rows, columns)``: what the part shows; valid, and inside the area of interest or near it."""
 
     def tail(self, top: int) -> Band:
         """The rows from scene row ``top`` on."""

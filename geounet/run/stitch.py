@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from geounet import __version__
 from geounet.grid.window import Window
+from geounet.io.aoi import AreaMask, area_mask
 from geounet.io.atomic import publish
-from geounet.io.cog import Mosaic, write_confidence_cog, write_label_cog
+from geounet.io.cog import Mosaic, class_tags, write_confidence_cog, write_label_cog
 from geounet.io.mosaic import MosaicPart, write_vrt
 from geounet.io.styles import write_style
 from geounet.io.threshold import Probabilities, Threshold, count_values, write_cut
@@ -80,32 +81,42 @@ def _counts(context: RunContext) -> dict[str, Any]:
         for head, counts in zip(heads, receipt.pixels, strict=True):
             pixels[head.name] = [sum(pair) for pair in zip(pixels[head.name], counts, strict=True)]
     for number, head in enumerate(heads):
-        if context.options.threshold is not None and head.kind == "mask":  # the network saw it at its own
+        cut_anew = context.options.threshold is not None and head.kind == "mask"  # the network saw it at its own
+        if cut_anew or context.options.aoi is not None:
             labels = layers_of(context, number, head)[0]
-            pixels[head.name] = count_values(labels.mosaic.parts[0][1], len(head.classes))
+            pixels[head.name] = count_values(
+                labels.mosaic.parts, len(head.classes), band=labels.band, shown=_shown(context)
+            )
     return {"pixels": pixels, "tiles_skipped": skipped, "engine": engine}
 
 
 def _rasters(context: RunContext, *, labels: bool, confidences: bool) -> Iterator[Callable[..., Path]]:
     """A call for every raster that is missing, which takes the ``threads`` that it may use."""
-    plan, tags = context.plan, provenance(context)
+    plan, tags, shown = context.plan, provenance(context), _shown(context)
     target = plan.native_geobox if plan.geobox != plan.native_geobox else None
     for number, head in enumerate(plan.package.spec.heads):
         mask, sure = layers_of(context, number, head)
         if labels:
             path = plan.output / label_file(head)
-            yield partial(write_label_cog, path, mask.mosaic, band=mask.band, head=head, tags=tags, target=target)
+            mosaic = replace(mask.mosaic, shown=shown)
+            yield partial(write_label_cog, path, mosaic, band=mask.band, head=head, tags=tags, target=target)
         if confidences:
             path = plan.output / confidence_file(head)
             yield partial(
                 write_confidence_cog,
                 path,
-                sure.mosaic,
+                replace(sure.mosaic, shown=shown),
                 band=sure.band,
                 head=head,
                 tags=tags,
                 target=target,
             )
+
+
+def _shown(context: RunContext) -> AreaMask | None:
+    """Which pixels the rasters show: those that the area of interest touches, where there is one."""
+    aoi = context.options.aoi
+    return None if aoi is None else area_mask(aoi, context.plan.geobox)
 
 
 @dataclass(frozen=True)
@@ -115,10 +126,11 @@ class Band:
     mosaic: Mosaic
     band: int
 
-    def vrt(self, path: Path) -> Path:
-        """The band as a virtual raster at ``path``."""
+    def vrt(self, path: Path, *, head: Head | None = None, tags: Mapping[str, str] | None = None) -> Path:
+        """The band as a virtual raster at ``path``, with the colours and names of a ``head``."""
         sources = (MosaicPart(window=w, path=p, band=self.band) for w, p in self.mosaic.parts)
-        write_vrt(path, self.mosaic.geobox, sources)
+        told = {} if head is None else {**(tags or {}), **class_tags(head)}
+        write_vrt(path, self.mosaic.geobox, sources, classes=() if head is None else head.classes, tags=told)
         return path
 
 
@@ -146,10 +158,31 @@ def _cut_anew(context: RunContext, head: Head, labels: Band, confidence: Band) -
     return mask, sure
 
 
+def label_source(context: RunContext, number: int, head: Head) -> Path:
+    """The labels from which polygons are made, on the grid of the results.
+
+    They are those of the head's raster; with an area of interest what the parts hold, which is more, so that
+    nothing is drawn differently along its border.
+    """
+    plan = context.plan
+    if context.options.aoi is None:
+        return plan.output / label_file(head)
+    scratch, band = context.journal.folder, layers_of(context, number, head)[0]
+    tags = provenance(context)
+    if plan.geobox != plan.native_geobox:
+        path = scratch / label_file(head)
+        write_label_cog(path, band.mosaic, band=band.band, head=head, tags=tags, target=plan.native_geobox)
+        return path
+    return band.vrt(scratch / f"{head.name}.vrt", head=head, tags=tags)
+
+
 def confidence_source(context: RunContext, number: int, head: Head) -> Path:
     """A raster of the head's confidences on the grid of the results, made from the parts where none is kept."""
-    plan = context.plan
-    if context.record.finished(CONFIDENCES, raster_key(plan, context.options), plan.output) is not None:
+    plan, options = context.plan, context.options
+    if (
+        options.aoi is None
+        and context.record.finished(CONFIDENCES, raster_key(plan, options), plan.output) is not None
+    ):
         return plan.output / confidence_file(head)
     scratch, band = context.journal.folder, layers_of(context, number, head)[1]
     if plan.geobox != plan.native_geobox:

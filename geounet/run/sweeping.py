@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geounet.grid.window import Window
 from geounet.io.ground import Ground
-from geounet.io.labels import LabelRaster, Rows
+from geounet.io.labels import Rows
+from geounet.io.nodata import either
 from geounet.io.spool import Spool
-from geounet.model.spec import Head
+from geounet.vector.polygons import Polygons
+from geounet.vector.side_by_side import SideBySide
 from geounet.vector.tracer import OnVertices, Tracer
 
 if TYPE_CHECKING:  # what not every sweep needs is not loaded by every one
     from geounet.io.cleaned import CleanedRows
-    from geounet.io.zones import Zones
     from geounet.run.lines import LineMaker
-    from geounet.vector.inside import Inside
+    from geounet.run.vector_sources import Sources
     from geounet.vector.mapping_unit import MappingUnit
 
 OnRows = Callable[[int, int], None]
+
+_MOST_THREADS = 4
+"""To trace with: joining what they find, which one does, is about as much work as theirs (decision 0009)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
     """What a sweep reads, and what it is to do."""
 
-    raster: LabelRaster
-    head: Head | None
+    sources: Sources
     min_area: float = 0.0
     """m²; smaller components are absorbed."""
     min_hole: float = 0.0
     """m²; smaller holes are filled."""
     step: int
     """Rows at a time."""
-    ahead: bool = True
-    """Whether another thread reads the rows that come next."""
-    zones: Zones | None = None
-    inside: Inside | None = None
-    """Where pixels count for confidences and statistics; None: everywhere."""
+    threads: int = 1
+    """To trace with; where there are several, another one reads the rows that come next."""
     progress: OnRows | None = None
     _done: list[int] = field(default_factory=lambda: [0])
 
@@ -59,48 +62,58 @@ class Sweep:
         lines: LineMaker | None = None,
     ) -> None:
         """Sweep the raster from top to bottom; polygons end up in the spool, rows in ``lines``."""
+        raster, area = self.sources.raster, self.sources.area
         unit = self._survey() if self.cleans else None
-        tracer = Tracer(
-            width=self.raster.geobox.width,
-            lut=None if unit else self.raster.lut(),
-            bands=0 if self.zones is None else len(self.zones.names),
-            on_vertices=on_vertices,
-        )
-        for rows in self.raster.rows(self.step, whole=unit is not None, ahead=self.ahead):
-            labels = rows.labels if unit is None else unit.clean(rows.labels, outside=rows.outside)
-            if cleaned is not None:
-                cleaned.write(labels, outside=rows.outside, rim=rows.rim)
-            top = tracer.row
-            found = tracer.feed(
-                labels,
-                confidence=self._confidence(rows, top),
-                outside=rows.outside if unit is None else None,
-                rim=rows.rim,
-                values=self._values(top, labels.shape[0]),
-            )
-            if lines is not None:
-                lines.feed(labels, rows.outside if unit is None else None, rows.confidence)
-            spool.add(found)
-            self.tell(labels.shape[0])
-        spool.add(tracer.close())
+        known = None if area is None else area.known
+        with self._tracer(None if unit else raster.lut(), on_vertices) as tracer:
+            for rows in raster.rows(
+                self.step, whole=unit is not None, rim=known is not None, ahead=self.threads > 1
+            ):
+                window = Window(tracer.row, 0, rows.labels.shape[0], raster.geobox.width)
+                labels = rows.labels if unit is None else unit.clean(rows.labels, outside=rows.outside)
+                outside = rows.outside if unit is None else None
+                if cleaned is not None:
+                    hidden = None if area is None or area.shown is None else ~area.shown(window)
+                    cleaned.write(labels, outside=either(rows.outside, hidden), rim=either(rows.rim, hidden))
+                if lines is not None:
+                    lines.feed(labels, outside, rows.confidence)
+                rim = rows.rim if known is None or rows.rim is None else rows.rim & known(window)
+                for found in tracer.feed(labels, self._confidence(rows, window), outside, rim):
+                    spool.add(found)
+                self.tell(window.height)
+            for found in tracer.close():
+                spool.add(found)
+
+    @contextmanager
+    def _tracer(self, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None) -> Iterator[_Tracer]:
+        """Whatever traces the rows: one tracer, or several side by side."""
+        width = self.sources.raster.geobox.width
+        if self.threads == 1 or self.sources.zones is not None:
+            yield _Alone(self, lut, on_vertices)
+            return
+        threads = min(self.threads, _MOST_THREADS)
+        with ThreadPoolExecutor(threads, thread_name_prefix="geounet-tracer") as pool:
+            yield SideBySide(width=width, lut=lut, on_vertices=on_vertices, threads=threads, submit=pool.submit)
 
     def tell(self, rows: int = 0) -> None:
         """Say how far the sweep is, after some more ``rows``."""
         self._done[0] += rows
         if self.progress is not None:
-            self.progress(self._done[0], (2 if self.cleans else 1) * self.raster.geobox.height)
+            self.progress(self._done[0], (2 if self.cleans else 1) * self.sources.raster.geobox.height)
 
-    def _confidence(self, rows: Rows, top: int) -> NDArray[np.uint8] | None:
-        if rows.confidence is None or self.inside is None:
+    def _confidence(self, rows: Rows, window: Window) -> NDArray[np.uint8] | None:
+        if rows.confidence is None or self.sources.area is None:
             return rows.confidence
-        return np.where(self.inside.rows(top, rows.labels.shape[0]), rows.confidence, np.uint8(255))
+        inside = self.sources.area.inside.rows(window.row_off, window.height)
+        return np.where(inside, rows.confidence, np.uint8(255))
 
-    def _values(self, top: int, height: int) -> NDArray[np.float64] | None:
-        if self.zones is None:
+    def values(self, top: int, height: int) -> NDArray[np.float64] | None:
+        """Of the other raster, in some rows."""
+        if self.sources.zones is None:
             return None
-        values = self.zones.rows(top, height)
-        if self.inside is not None:
-            values[:, ~self.inside.rows(top, height)] = np.nan
+        values = self.sources.zones.rows(top, height)
+        if self.sources.area is not None:
+            values[:, ~self.sources.area.inside.rows(top, height)] = np.nan
         return values
 
     def _survey(self) -> MappingUnit:
@@ -110,21 +123,64 @@ class Sweep:
         """
         from geounet.vector.mapping_unit import MappingUnit
 
-        ground = Ground(self.raster.geobox)
-        middle = np.array([self.raster.geobox.height // 2])
+        ground = Ground(self.sources.raster.geobox)
+        middle = np.array([self.sources.raster.geobox.height // 2])
         pixel = float(np.nanmean(ground.pixel_areas(middle)))
         unit = MappingUnit(
-            width=self.raster.geobox.width,
-            lut=self.raster.lut(whole=True),
+            width=self.sources.raster.geobox.width,
+            lut=self.sources.raster.lut(whole=True),
             min_area=self.min_area,
             min_hole=self.min_hole,
             density=ground.pixel_areas,
             sides=ground.pixel_sides,
             pixel_area=pixel if np.isfinite(pixel) and pixel > 0 else ground.planar_pixel_area,
-            only=1 if self.head is not None and self.head.kind == "mask" else None,
+            only=1 if self.sources.head is not None and self.sources.head.kind == "mask" else None,
         )
-        for rows in self.raster.rows(self.step, whole=True, ahead=self.ahead):
+        for rows in self.sources.raster.rows(self.step, whole=True, ahead=self.threads > 1):
             unit.feed(rows.labels, outside=rows.outside)
             self.tell(rows.labels.shape[0])
         unit.decide()
         return unit
+
+
+class _Tracer(Protocol):
+    row: int
+
+    def feed(
+        self,
+        rows: NDArray[Any],
+        confidence: NDArray[np.uint8] | None,
+        outside: NDArray[np.bool_] | None,
+        rim: NDArray[np.bool_] | None,
+    ) -> Iterable[Polygons]: ...
+
+    def close(self) -> Iterable[Polygons]: ...
+
+
+class _Alone:
+    """One tracer, with the statistics of another raster; their sums of floats depend on the order of the rows."""
+
+    def __init__(self, sweep: Sweep, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None) -> None:
+        self._sweep = sweep
+        zones = sweep.sources.zones
+        self._tracer = Tracer(
+            width=sweep.sources.raster.geobox.width,
+            lut=lut,
+            bands=0 if zones is None else len(zones.names),
+            on_vertices=on_vertices,
+        )
+        self.row = 0
+
+    def feed(
+        self,
+        rows: NDArray[Any],
+        confidence: NDArray[np.uint8] | None,
+        outside: NDArray[np.bool_] | None,
+        rim: NDArray[np.bool_] | None,
+    ) -> Iterator[Polygons]:
+        values = self._sweep.values(self.row, rows.shape[0])
+        self.row += rows.shape[0]
+        yield self._tracer.feed(rows, confidence=confidence, outside=outside, rim=rim, values=values)
+
+    def close(self) -> Iterator[Polygons]:
+        yield self._tracer.close()

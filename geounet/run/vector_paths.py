@@ -8,7 +8,7 @@ from pathlib import Path
 
 from geounet.errors import ConfigError
 from geounet.io.vectors import SUFFIXES, check_formats
-from geounet.run.lines import line_paths
+from geounet.run.line_options import line_paths
 from geounet.run.squared_classes import regularized_paths
 
 _FOREIGN = frozenset(
@@ -43,6 +43,11 @@ class Targets:
         """Centre-lines and nodes of all formats."""
         return tuple(path for pair in self.lines.values() for path in pair)
 
+    @property
+    def geopackage(self) -> Path | None:
+        """The GeoPackage that takes all layers, where one is asked for."""
+        return self.polygons.get("gpkg")
+
     def check(self, inputs: Mapping[str, str | Path | None], *, overwrite: bool) -> None:
         """ConfigError where one of them is an input, or is there and must not be replaced."""
         vectors = [*self.polygons.values(), *self.line_files, *self.squares.values()]
@@ -64,10 +69,11 @@ def targets(
 ) -> Targets:
     """What is to be written, and where. ConfigError where a name or a folder cannot be right."""
     polygons = output_paths(labels, output, check_formats(formats))
+    package = {"gpkg": polygons["gpkg"]} if "gpkg" in polygons else {}  # it alone can hold several layers
     return Targets(
         polygons=polygons,
-        lines=line_paths(polygons) if lines else {},
-        squares=regularized_paths(polygons) if squares else {},
+        lines=line_paths(polygons) | {name: (path, path) for name, path in package.items()} if lines else {},
+        squares=regularized_paths(polygons) | package if squares else {},
         cleaned=cleaned_path(cleaned, polygons.values()),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,39 +10,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geounet.errors import ConfigError
-from geounet.grid.geobox import GeoBox
 from geounet.heap import freed_memory_kept
-from geounet.io.aoi import read_area
-from geounet.io.atomic import scratch_folder
-from geounet.io.gdal import smaller_cache
-from geounet.io.ground import Ground
-from geounet.io.labels import LabelRaster
+from geounet.io.atomic import publish
 from geounet.io.spool import Spool
-from geounet.io.styles import polygon_style, shown_classes, write_style_beside
+from geounet.io.styles import write_style_beside
 from geounet.io.vectors import open_writers
-from geounet.model.spec import Head, LabelClass
+from geounet.model.spec import Head
 from geounet.run.cores import usable_cores
-from geounet.run.features import Source, Totals, meanwhile, write_features
+from geounet.run.features import Source, Totals, meanwhile, rehearse, write_features
 from geounet.run.layers import FeatureMaker
-from geounet.run.lines import LineMaker, LineOptions, LineTotals, class_of, write_lines
+from geounet.run.line_options import LineOptions, class_of
 from geounet.run.result import area_unit
 from geounet.run.squared_classes import Asked, classes_to_square, squared_layer
-from geounet.run.squaring import Squarer
 from geounet.run.sweeping import OnRows, Sweep
 from geounet.run.vector_paths import targets
-from geounet.vector.lean import load_without_scipy
+from geounet.run.vector_sources import Sources, open_sources, threshold_of
+from geounet.run.vector_styles import colours, style_of
+from geounet.vector.lean import load_without_compiler
 
 if TYPE_CHECKING:  # what not every call needs is not loaded by every one
-    from shapely import Geometry
-
     from geounet.io.cleaned import CleanedRows
-    from geounet.io.threshold import Threshold
+    from geounet.io.ground import Ground
+    from geounet.io.labels import LabelRaster
     from geounet.io.vertex_file import VertexFile
-    from geounet.io.zones import Zones
-    from geounet.vector.inside import Inside
+    from geounet.run.lines import LineMaker, LineTotals
+    from geounet.run.squaring import Squarer
     from geounet.vector.simplify import Outline, Vertices
 
 
@@ -66,7 +60,7 @@ class VectorResult:
     warnings: tuple[str, ...] = ()
     """One line each."""
     line_paths: tuple[Path, ...] = ()
-    """The files of the centre-lines and of their nodes, format by format."""
+    """The files of the centre-lines and of their nodes, format by format; the GeoPackage of the polygons twice."""
     line_count: int = 0
     node_count: int = 0
     length: float = 0.0
@@ -74,14 +68,14 @@ class VectorResult:
     cleaned: Path | None = None
     """The cleaned label raster, where one was asked for."""
     regularized_paths: tuple[Path, ...] = ()
-    """The files of the squared outlines, by format."""
+    """The files of the squared outlines, by format; of GeoPackage that of the polygons."""
     regularized_count: int = 0
     """Features in them,"""
     squared_count: int = 0
     """and how many of these could be squared."""
 
 
-@freed_memory_kept()
+@freed_memory_kept(shared=True)
 def vectorize(
     labels: str | Path,
     *,
@@ -97,6 +91,7 @@ def vectorize(
     cleaned: str | Path | None = None,
     formats: Sequence[str] = ("geojson",),
     aoi: str | Path | None = None,
+    around: int | None = None,
     lines: bool | int | str = False,
     bridge: float = 0.0,
     spur: float | None = None,
@@ -125,17 +120,19 @@ def vectorize(
         cleaned: a GeoTIFF to write: the labels after ``min_area`` and ``min_hole``.
         formats: of ``geojson``, ``geojsonseq`` (a feature in each line), ``geojsons`` (the same with record
             separators, RFC 8142), ``gpkg``, ``fgb``, ``parquet``, ``shp``.
-        aoi: a vector file of polygons; only what lies inside is kept, cut exactly.
+        aoi: a vector file of polygons; only what lies inside is kept, cut exactly: the same as without it, and cut.
+        around: pixels around that area beyond which ``labels`` does not know; the cleaned raster is then cut too.
         lines: also write the centre-lines of one class, and the nodes at which they end and meet, as
-            ``<output>_lines`` and ``<output>_nodes``: value or name of the class; True: ``road``, else 1.
+            ``<output>_lines`` and ``<output>_nodes`` (layers of the same GeoPackage, files in other formats): value
+            or name of the class; True: ``road``, else 1.
         bridge: metres; gaps up to this in the centre-lines are closed.
         spur: metres; dead ends shorter than this are pruned. None: than the road is wide.
         regularize: also write the polygons of these classes (names or values) with right angles, as
-            ``<output>_regularized``; the polygons themselves stay as they are.
+            ``<output>_regularized``, a layer or a file likewise; the polygons themselves stay as they are.
         overwrite: replace files that are there.
         threads: to work with; None: as many as there are cores. The result does not depend on it.
         block_rows: rows to work on at once; the result does not depend on it.
-        container: a GeoPackage in the making that takes the layer instead of a file of its own.
+        container: a GeoPackage in the making that takes the layers instead of a file of their own.
         progress: called with the rows done and the rows in all, now and then; what it raises ends the work.
 
     Raises:
@@ -145,86 +142,92 @@ def vectorize(
     """
     sizes = {"--min-area": min_area, "--min-hole": min_hole, "--simplify": simplify}
     _check_options(sizes, threads=threads, block_rows=block_rows)
-    load_without_scipy()
-    cut = None if threshold is None else _threshold(threshold)
+    cut = None if threshold is None else threshold_of(threshold)
+    load_without_compiler()
     with ExitStack() as stack:
         to = targets(
             Path(labels), output, formats, cleaned=cleaned, lines=lines is not False, squares=regularize is not None
         )
         to.check({"labels": labels, "confidence": confidence, "--aoi": aoi, "--stats": stats}, overwrite=overwrite)
-        paths, raster_path = to.polygons, to.cleaned
-        name = next(iter(paths.values())).stem if head is None else head.name
-        own = head
-        if cut is not None:
-            scratch = stack.enter_context(scratch_folder(next(iter(paths.values()))))
-            labels, confidence, head = _cut_mask(labels, confidence, head, cut, scratch)
-        raster = stack.enter_context(LabelRaster(labels, head=head, confidence=confidence))
-        stack.enter_context(smaller_cache(raster.cache_bytes))
-        ground = Ground(raster.geobox)
-        area = _area_of_interest(aoi, raster.geobox)
-        zones = _zones(stats, raster, stack)
+        first = next(iter(to.polygons.values()))
+        name = first.stem if head is None else head.name
+        sources = open_sources(
+            stack,
+            labels,
+            head=head,
+            confidence=confidence,
+            threshold=cut,
+            aoi=aoi,
+            around=around,
+            stats=stats,
+            beside=first,
+        )
+        raster, ground, area = sources.raster, sources.ground, sources.area
         names = raster.class_names()
+        square = None if regularize is None else _squarer(regularize, sources, names)
         line_maker = None
         if to.lines:
             how = LineOptions(value=class_of(lines, names), bridge=bridge, spur=spur, simplify=simplify)
-            line_maker = stack.enter_context(LineMaker(raster, ground, how))
+            line_maker = stack.enter_context(_line_maker(sources, how))
         sweep = Sweep(
-            raster=raster,
-            head=head,
+            sources=sources,
             min_area=min_area,
             min_hole=min_hole,
-            step=block_rows or _rows_at_once(raster, zones),
-            ahead=threads != 1,
-            zones=zones,
-            inside=_inside(area, raster) if zones is not None or raster.has_confidence else None,
+            step=block_rows or sources.rows_at_once,
+            threads=threads or usable_cores(),
             progress=progress,
         )
-        outline = _outline(simplify, ground, smooth=smooth)
-        square = _squarer(regularize, ground, names, head)
-        maker = FeatureMaker(raster=raster, ground=ground, outline=outline, zones=zones, area=area, square=square)
-        spool = stack.enter_context(Spool(folder := next(iter(paths.values())).parent))
+        maker = FeatureMaker(
+            raster=raster,
+            ground=ground,
+            outline=_outline(simplify, ground, smooth=smooth) if simplify or smooth else None,
+            zones=sources.zones,
+            area=None if area is None else area.on_map,
+            square=square,
+        )
         totals = Totals()
-        qml = partial(_style, raster, own, totals.area)
-        of_squares = partial(_style, raster, own, totals.area, () if square is None else square.values)
+        style = partial(style_of, raster, head, totals.area)
+        of_squares = partial(style, only=() if square is None else square.values)
+        if container is None and to.geopackage is not None:
+            container = stack.enter_context(publish(to.geopackage))
+        spool = stack.enter_context(Spool(first.parent))
         with ExitStack() as writing:
-            rows = None if raster_path is None else _cleaned_rows(raster_path, raster, writing)
-            file = _vertex_file(folder, raster, stack) if outline else None
-            with meanwhile(ground.get_ready, wanted=threads != 1):
+            rows = None if to.cleaned is None else _cleaned_rows(to.cleaned, raster, writing)
+            file = None if maker.outline is None else _vertex_file(first.parent, raster, stack)
+            into = partial(open_writers, ground=ground, container=container)
+            writers = writing.enter_context(into(to.polygons, layer=name, style=style))
+            beside = writing.enter_context(into(to.squares, layer=squared_layer(name), style=of_squares))
+            layers = list(writers.values()), list(beside.values())
+            with meanwhile(partial(rehearse, maker, layers[0]), wanted=threads != 1):
                 vertices = _swept(sweep, spool, rows, file, line_maker)
             if line_maker is not None:
                 line_maker.close()
-            writers = writing.enter_context(
-                open_writers(paths, layer=name, ground=ground, style=qml, container=container)
-            )
-            beside = writing.enter_context(
-                open_writers(
-                    to.squares, layer=squared_layer(name), ground=ground, style=of_squares, container=container
-                )
-            )
             write_features(
                 maker,
                 Source(spool=spool, vertices=vertices),
-                (list(writers.values()), list(beside.values())),
+                layers,
                 totals,
                 threads=threads or usable_cores(),
                 on_chunk=sweep.tell,
             )
-        for files, style in ((paths, qml()), (to.squares, of_squares())):
-            if style is not None:
-                write_style_beside(files.values(), style)
+        for files, qml in ((to.polygons, style()), (to.squares, of_squares())):
+            if qml is not None:
+                write_style_beside(files.values(), qml)
         done = None
         if line_maker is not None:
-            color = _colours(raster, own).get(line_maker.value)
-            found = line_maker.finish(None if area is None else _on_pixels(area, raster.geobox))
+            from geounet.run.lines import write_lines
+
+            color = colours(raster, head).get(line_maker.value)
+            found = line_maker.finish(None if area is None else area.on_pixels)
             done = write_lines(found, ground, name=name, paths=to.lines, color=color, container=container)
     return VectorResult(
-        paths=tuple(paths.values()),
+        paths=tuple(to.polygons.values()),
         feature_count=totals.features,
         area_by_class=dict(sorted(totals.area.items())),
         class_names=names,
         area_unit=area_unit(ground.geobox),
         warnings=(*_ground_warnings(ground), *_format_warnings(writers, beside), *_lost_lines(done)),
-        cleaned=raster_path,
+        cleaned=to.cleaned,
         regularized_paths=tuple(to.squares.values()),
         regularized_count=totals.regularized,
         squared_count=totals.squared,
@@ -233,34 +236,6 @@ def vectorize(
         node_count=0 if done is None else done.nodes,
         length=0.0 if done is None else done.length,
     )
-
-
-def _lost_lines(done: LineTotals | None) -> list[str]:
-    if done is None or not done.dropped:
-        return []
-    return [f"{done.dropped} centre-lines reach beyond what the CRS can show of the globe; left out"]
-
-
-def _colours(raster: LabelRaster, head: Head | None) -> Mapping[int, str]:
-    """By pixel value, of a head, else as the raster says."""
-    return raster.class_colours() if head is None else {c.value: c.color for c in head.classes}
-
-
-def _style(
-    raster: LabelRaster, head: Head | None, found: Iterable[int], only: Sequence[int] | None = None
-) -> str | None:
-    """QML of a head's classes, else of the pixel values that were ``found`` and have a colour in the raster."""
-    if head is not None:
-        classes = shown_classes(head)
-    else:
-        names, colours = raster.class_names(), raster.class_colours()
-        classes = [
-            LabelClass(value=value, name=names.get(value) or str(value), color=colours[value])
-            for value in sorted(found)
-            if value in colours
-        ]
-    classes = [c for c in classes if only is None or c.value in only]
-    return polygon_style(classes) if classes else None
 
 
 def _check_options(sizes: Mapping[str, float], **counts: int | None) -> None:
@@ -273,25 +248,35 @@ def _check_options(sizes: Mapping[str, float], **counts: int | None) -> None:
             raise ConfigError(f"{option} {count}: expected at least 1")
 
 
-def _threshold(text: str | float) -> Threshold:
-    from geounet.io.threshold import Threshold
+def _squarer(asked: Asked, sources: Sources, names: Mapping[int, str]) -> Squarer:
+    from geounet.run.squaring import Squarer
 
-    return Threshold.parse(text)
+    values = classes_to_square(asked, names, strict=sources.head is not None)
+    return Squarer(ground=sources.ground, values=values)
 
 
-def _cut_mask(
-    labels: str | Path, confidence: str | Path | None, head: Head | None, threshold: Threshold, folder: Path
-) -> tuple[Path, Path, Head]:
-    """The mask at another threshold, its confidence, and what its values mean."""
-    from geounet.io.threshold import Probabilities, write_cut
+def _line_maker(sources: Sources, options: LineOptions) -> LineMaker:
+    from geounet.run.lines import LineMaker
 
-    mask, sure = folder / "mask.tif", folder / "confidence.tif"
-    with Probabilities(labels, confidence, own=None if head is None else head.threshold) as source:
-        write_cut(source, threshold, labels=mask, confidence=sure)
-        names = source.class_names()
-    classes = (("no", "#ffffff"), ("yes", "#000000"))
-    plain = tuple(LabelClass(value=v, name=names.get(v, n), color=c) for v, (n, c) in enumerate(classes))
-    return mask, sure, head or Head(name="mask", kind="mask", classes=plain)
+    return LineMaker(sources.raster, sources.ground, options)
+
+
+def _outline(simplify: float, ground: Ground, *, smooth: bool) -> Outline:
+    from geounet.vector.simplify import Outline
+
+    return Outline(tolerance=simplify, smooth=smooth, pixel=ground.metres_per_pixel)
+
+
+def _cleaned_rows(path: Path, raster: LabelRaster, stack: ExitStack) -> CleanedRows:
+    from geounet.io.cleaned import write_cleaned
+
+    return stack.enter_context(write_cleaned(path, raster))
+
+
+def _vertex_file(folder: Path, raster: LabelRaster, stack: ExitStack) -> VertexFile:
+    from geounet.io.vertex_file import VertexFile
+
+    return stack.enter_context(VertexFile(folder, height=raster.geobox.height))
 
 
 def _swept(
@@ -305,80 +290,6 @@ def _swept(
     for polygons in spool.chunks():
         vertices.pin(polygons)
     return vertices
-
-
-def _squarer(asked: Asked | None, ground: Ground, names: Mapping[int, str], head: Head | None) -> Squarer | None:
-    if asked is None:
-        return None
-    return Squarer(ground=ground, values=classes_to_square(asked, names, strict=head is not None))
-
-
-def _outline(simplify: float, ground: Ground, *, smooth: bool) -> Outline | None:
-    if not simplify and not smooth:
-        return None
-    from geounet.vector.simplify import Outline
-
-    return Outline(tolerance=simplify, smooth=smooth, pixel=ground.metres_per_pixel)
-
-
-def _vertex_file(folder: Path, raster: LabelRaster, stack: ExitStack) -> VertexFile:
-    from geounet.io.vertex_file import VertexFile
-
-    return stack.enter_context(VertexFile(folder, height=raster.geobox.height))
-
-
-def _zones(path: str | Path | None, raster: LabelRaster, stack: ExitStack) -> Zones | None:
-    if path is None:
-        return None
-    from geounet.io.zones import Zones
-
-    return stack.enter_context(Zones(path, raster.geobox))
-
-
-def _rows_at_once(raster: LabelRaster, zones: Zones | None) -> int:
-    """Fewer where many bands come along, each with eight bytes a pixel."""
-    return raster.strip_rows if zones is None else max(1, raster.strip_rows // len(zones.names))
-
-
-def _cleaned_rows(path: Path, raster: LabelRaster, stack: ExitStack) -> CleanedRows:
-    from geounet.io.cleaned import write_cleaned
-
-    return stack.enter_context(write_cleaned(path, raster))
-
-
-def _inside(area: Geometry | None, raster: LabelRaster) -> Inside | None:
-    """Which pixels lie in the area of interest."""
-    if area is None:
-        return None
-    from geounet.vector.inside import Inside
-
-    return Inside(_on_pixels(area, raster.geobox), width=raster.geobox.width)
-
-
-def _on_pixels(area: Geometry, geobox: GeoBox) -> Geometry:
-    """An area of the map in pixel coordinates."""
-    import shapely
-
-    a, b, c, d, e, f = tuple(~geobox.affine)[:6]
-
-    def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f], axis=1)
-
-    return shapely.transform(area, to_pixels)
-
-
-def _area_of_interest(path: str | Path | None, geobox: GeoBox) -> Geometry | None:
-    """The polygons of a file in the scene's CRS, prepared; they must meet the scene."""
-    if path is None:
-        return None
-    import shapely
-
-    area = read_area(path, geobox)
-    scene = shapely.transform(shapely.box(0, 0, geobox.width, geobox.height), Ground(geobox).coordinates)
-    if not shapely.intersects(area, scene):
-        raise ConfigError(f"--aoi {path}: the area lies outside the scene; check its coordinates and its CRS")
-    shapely.prepare(area)
-    return area
 
 
 def _ground_warnings(ground: Ground) -> list[str]:
@@ -396,3 +307,9 @@ def _format_warnings(writers: Mapping[str, object], beside: Mapping[str, object]
     """
     telling = {name: beside.get(name, writer) if name == "shp" else writer for name, writer in writers.items()}
     return [line for writer in telling.values() for line in getattr(writer, "warnings", [])]
+
+
+def _lost_lines(done: LineTotals | None) -> list[str]:
+    if done is None or not done.dropped:
+        return []
+    return [f"{done.dropped} centre-lines reach beyond what the CRS can show of the globe; left out"]

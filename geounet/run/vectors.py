@@ -11,14 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from geounet.io.aoi import AROUND
 from geounet.io.atomic import publish
 from geounet.io.vectors import SUFFIXES
 from geounet.model.spec import Head
 from geounet.run.context import RunContext
 from geounet.run.cores import usable_cores
-from geounet.run.outputs import GEOPACKAGE, VECTORS, cleaned_file, label_file, vector_files, vector_key
+from geounet.run.outputs import GEOPACKAGE, VECTORS, cleaned_file, vector_files, vector_key
+from geounet.run.plan import Plan
 from geounet.run.squared_classes import squared_by_head, squared_layer
-from geounet.run.stitch import confidence_source
+from geounet.run.stitch import confidence_source, label_source
 from geounet.run.sweeping import OnRows
 from geounet.run.vectorize import NO_CRS, VectorResult, vectorize
 
@@ -129,7 +131,7 @@ def _call(  # noqa: PLR0917
     squared = squared_by_head(options.regularize, plan.package.spec.heads) if options.regularize else {}
     return partial(
         vectorize,
-        plan.output / label_file(head),
+        label_source(context, number, head),
         output=plan.output / f"{head.name}{SUFFIXES[options.formats[0]]}",
         head=head,
         confidence=confidence_source(context, number, head),
@@ -141,6 +143,7 @@ def _call(  # noqa: PLR0917
         cleaned=plan.output / cleaned_file(head) if options.cleaned else None,
         formats=options.formats,
         aoi=options.aoi,
+        around=None if options.aoi is None else _pixels_around(plan),
         lines=1 if head.lines else False,
         bridge=options.bridge,
         spur=options.spur,
@@ -150,6 +153,12 @@ def _call(  # noqa: PLR0917
         container=container,
         progress=on_rows,
     )
+
+
+def _pixels_around(plan: Plan) -> int:
+    """Pixels of the results around the area of interest that are surely known, where tiles are of another size."""
+    finer = plan.geobox.height / plan.native_geobox.height
+    return AROUND if finer <= 1 else int(AROUND / finer) - 1
 
 
 def _geopackage(context: RunContext) -> AbstractContextManager[Path | None]:

@@ -33,6 +33,8 @@ class Work:
     """Local workers take the CUDA devices in turn, rather than all ``request.device``."""
     aoi: str | None
     """Path of the vector file that limits the run."""
+    around: int
+    """Pixels around that area that are computed too."""
     parts: str
     """Folder of the parts, shared by all workers."""
     roll: Roll | None = None

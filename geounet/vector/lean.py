@@ -1,31 +1,34 @@
-"""numba without scipy: what our kernels do not need is not loaded for them."""
+"""Kernels out of numba's cache, without what only a compiler needs."""
 
 from __future__ import annotations
 
-import sys
-from importlib.util import find_spec
+from typing import Any
 
 
-def load_without_scipy() -> None:
-    """Load numba's array functions, if they are not yet, without `scipy.linalg`, which takes a quarter of a second.
+def load_without_compiler() -> None:
+    """From now on, machine code of our kernels comes out of numba's cache without the knowledge of its compiler.
 
-    A hack: while it is imported, ``numba.np.arraymath`` asks whether scipy has a BLAS by importing all of it, for
-    the message of ``np.cov`` in kernels (numba 0.68, ``_check_blas``). It gets the answer from us; kernels that
-    multiply matrices still import scipy when they are compiled. Where numba has become another, nothing happens.
+    A hack: before it looks into its cache, numba imports everything that any kernel might be compiled with (some
+    sixty modules, a fifth of a second; scipy's linear algebra another quarter), and declares it. Machine code needs
+    none of that, only the runtime that allocates arrays. Where there is nothing in the cache the compiler asks for
+    all of it by itself (``CompilerBase.__init__``). Kernels of others are loaded as ever, and so are ours where
+    numba has become another (``numba/core/caching.py`` of 0.68).
     """
-    from numba.np import linalg
+    from numba.core.caching import FunctionCache
+    from numba.core.runtime import rtsys
 
-    if "numba.np.arraymath" in sys.modules or not hasattr(linalg, "ensure_blas"):
+    as_ever = FunctionCache.load_overload
+    known = all(hasattr(FunctionCache, name) for name in ("_load_overload", "_guard_against_spurious_io_errors"))
+    if not known or getattr(as_ever, "is_lean", False):
         return
-    ask, linalg.ensure_blas = linalg.ensure_blas, _answer
-    try:
-        from numba.np import arraymath
-    finally:
-        linalg.ensure_blas = ask
-    arraymath.ensure_blas = ask
 
+    def load_overload(self: Any, sig: Any, target_context: Any) -> Any:
+        owner = getattr(getattr(self, "_py_func", None), "__module__", "")
+        if not owner.startswith("geounet."):
+            return as_ever(self, sig, target_context)
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
-def _answer() -> None:
-    """Raises ImportError where there is no scipy, as the question that it answers does."""
-    if find_spec("scipy") is None:
-        raise ImportError("scipy is not installed")
+    load_overload.is_lean = True  # type: ignore[attr-defined]
+    FunctionCache.load_overload = load_overload

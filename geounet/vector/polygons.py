@@ -75,6 +75,23 @@ class Polygons:
         return np.asarray(out)
 
 
+def none_at_all(bands: int = 0) -> Polygons:
+    """No component; ``bands`` of another raster."""
+    whole, small = np.zeros(0, np.int64), np.zeros(0, np.int32)
+    return Polygons(
+        identity=whole,
+        label=small,
+        pixels=whole,
+        confidence_sum=whole,
+        confidence_count=whole,
+        touches=np.zeros(0, np.bool_),
+        stats=np.zeros((0, bands, 4)),
+        ring_counts=small,
+        corner_counts=small,
+        corners=np.zeros((0, 2), np.int32),
+    )
+
+
 def starts(counts: IntArray) -> NDArray[np.int64]:
     """``(n + 1,)`` running sums of ``(n,)`` counts, from 0."""
     out = np.zeros(counts.size + 1, np.int64)

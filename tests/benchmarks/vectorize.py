@@ -29,7 +29,7 @@ def measure(settings: Settings) -> Table:
         results += _compared(name, path, folder, settings.repeats)
         results += _alone(name, path, folder, settings.repeats)
     if settings.large:
-        results.append(_large(folder))
+        results += _large(folder)
     return Table(
         title="vectorize: labels to polygons in files",
         about=(
@@ -94,17 +94,18 @@ def _results(what: str, target: float, ours: list[Finished], theirs: list[Finish
     return [ratio, by_cpu, Result(what=f"{what}, memory", value=peak[0] / peak[1], unit="x", target=0.5, note=mib)]
 
 
-def _large(folder: Path) -> Result:
+def _large(folder: Path) -> list[Result]:
     """Sixteen times the pixels of the same texture."""
-    peaks = {}
-    for size in (labels.SIZE, _LARGE):
-        finished = run(_ours(labels.raster("smooth", size), folder / "large.geojson"))
-        peaks[size] = finished.peak
-    mib = " and ".join(f"{peak / 2**20:.0f} MiB" for peak in peaks.values())
-    return Result(
-        what=f"memory, {_LARGE}² ÷ {labels.SIZE}²",
-        value=peaks[_LARGE] / peaks[labels.SIZE],
-        unit="x",
-        target=1.5,
-        note=f"{mib}; {finished.wall:.1f} s, without adding the largest feature to what is allowed",
-    )
+    path = labels.raster("smooth", _LARGE)
+    small = run(_ours(labels.raster("smooth"), folder / "large.geojson"))
+    one, two = (run(_ours(path, folder / "large.geojson", "--threads", n)) for n in ("1", "2"))
+    return [
+        Result(
+            what=f"memory, {_LARGE}² ÷ {labels.SIZE}²", value=two.peak / small.peak, unit="x", target=1.5,
+            note=f"{small.peak / 2**20:.0f} and {two.peak / 2**20:.0f} MiB; the largest feature may come on top",
+        ),
+        Result(
+            what=f"smooth {_LARGE}² to GeoJSON, two threads against one", value=one.wall / two.wall, unit="x",
+            target=1.8, higher_is_better=True, note=f"{one.wall:.1f} s and {two.wall:.1f} s, whole processes",
+        ),
+    ]  # fmt: skip

@@ -38,10 +38,13 @@ def written(labels: Path, folder: Path, *, chunk: int, **options: object) -> lis
 @given(
     pixels=rasters,
     threads=st.integers(2, 5),
+    rows=st.integers(1, 9),
     chunk=st.sampled_from([1, 30, 100_000]),
     simplify=st.sampled_from([0.0, 15.0]),
 )
-def test_files_do_not_know_the_threads(pixels: np.ndarray, threads: int, chunk: int, simplify: float) -> None:
+def test_files_do_not_know_the_threads(
+    pixels: np.ndarray, threads: int, rows: int, chunk: int, simplify: float
+) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "nodata": 255, "crs": "EPSG:32633"}
@@ -50,7 +53,7 @@ def test_files_do_not_know_the_threads(pixels: np.ndarray, threads: int, chunk: 
         with rasterio.open(folder / "l.tif", "w", height=height, width=width, transform=place, **profile) as file:
             file.write(pixels, 1)
         one = written(folder / "l.tif", folder, chunk=100_000, threads=1, simplify=simplify)
-        many = written(folder / "l.tif", folder, chunk=chunk, threads=threads, simplify=simplify)
+        many = written(folder / "l.tif", folder, chunk=chunk, threads=threads, block_rows=rows, simplify=simplify)
     assert one == many
 
 
@@ -61,7 +64,10 @@ def test_nothing_does_when_all_is_asked_for(tmp_path: Path) -> None:
     labels, found = village(tmp_path / "l.tif"), []
     everything = {"regularize": "house,2", "lines": 1, "smooth": True, "simplify": 1.0, "min_area": 3.0}
     for threads, chunk in ((1, 100_000), (4, 1), (4, 100)):
-        written(labels, tmp_path, chunk=chunk, threads=threads, aoi=tmp_path / "aoi.gpkg", **everything)
+        rows = None if threads == 1 else 16
+        written(
+            labels, tmp_path, chunk=chunk, threads=threads, block_rows=rows, aoi=tmp_path / "aoi.gpkg", **everything
+        )
         files = sorted(path for path in tmp_path.glob("a*.*") if path.suffix not in (".gpkg", ".tif"))
         found.append({path.name: path.read_bytes() for path in files})
     assert len(found[0]) == 4 * len(FORMATS) + 4

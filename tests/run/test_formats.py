@@ -14,7 +14,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geounet.errors import WorkError
+from geounet.errors import ConfigError, WorkError
 from geounet.io.ogr import short_names
 from geounet.run.vectorize import VectorResult, vectorize
 from tests.run.test_vectorize import HEAD, patches, raster
@@ -23,12 +23,12 @@ NAMES = ["id", "class", "name", "area_m2", "perimeter_m", "touches_edge", "confi
 FORMATS = ("geojson", "geojsonseq", "geojsons", "gpkg", "fgb", "parquet", "shp")
 
 
-def read(path: Path) -> geopandas.GeoDataFrame:
+def read(path: Path, layer: str | None = None) -> geopandas.GeoDataFrame:
+    """A layer of a file, the first one if none is named."""
     if path.suffix == ".parquet":
         pytest.importorskip("pyarrow")
         return geopandas.read_parquet(path)
-    layer = pyogrio.list_layers(path)[0, 0]
-    return geopandas.GeoDataFrame(pyogrio.read_dataframe(path, layer=layer))
+    return geopandas.GeoDataFrame(pyogrio.read_dataframe(path, layer=layer or pyogrio.list_layers(path)[0, 0]))
 
 
 def made(folder: Path, labels: np.ndarray, **options: object) -> VectorResult:
@@ -119,6 +119,25 @@ def test_a_geopackage_takes_more_than_one_layer(tmp_path: Path) -> None:
     assert sorted(pyogrio.list_layers(target)[:, 0]) == ["first", "layer_styles", "second"]
     assert pyogrio.read_dataframe(target, layer="layer_styles").f_table_name.tolist() == ["first", "second"]
     assert not (tmp_path / "first.gpkg").exists()
+
+
+def test_one_geopackage_holds_all_layers_and_their_styles(tmp_path: Path) -> None:
+    tags = {"CLASS_0": "land #102030", "CLASS_1": "road #405060", "CLASS_2": "house #708090"}
+    path = raster(tmp_path / "a.tif", patches(60, 60), tags=tags)
+    asked = {"lines": True, "regularize": "house", "output": tmp_path / "town.gpkg", "overwrite": True}
+    result = vectorize(path, formats=["gpkg"], **asked)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tif", "town.gpkg"]
+    layers = ["town", "town_lines", "town_nodes", "town_regularized"]
+    assert sorted(pyogrio.list_layers(result.paths[0])[:, 0]) == ["layer_styles", *layers]
+    assert sorted(pyogrio.read_dataframe(result.paths[0], layer="layer_styles").f_table_name) == layers
+    counts = [result.feature_count, result.line_count, result.node_count, result.regularized_count]
+    assert [len(read(result.paths[0], layer=layer)) for layer in layers] == counts
+    before = result.paths[0].read_bytes()
+    with pytest.raises(ConfigError, match="--aoi"):
+        vectorize(path, formats=["gpkg"], aoi=raster(tmp_path / "b.tif", patches(9, 9)), **asked)
+    assert result.paths[0].read_bytes() == before, "what was there is not damaged"
+    vectorize(path, formats=["gpkg"], **asked)
+    assert result.paths[0].read_bytes() == before
 
 
 @pytest.mark.parametrize(("limit", "which"), [(20_000, ".shp"), (2**31 - 1, "")])

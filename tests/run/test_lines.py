@@ -99,12 +99,13 @@ def test_one_geopackage_of_all_layers(tmp_path: Path) -> None:
     own = vectorize(path, lines=True, formats=["gpkg"])
     result = vectorize(path, output=tmp_path / "other.gpkg", lines=True, formats=["gpkg"], container=target)
     assert not (tmp_path / "other.gpkg").exists()
-    assert not (tmp_path / "other_lines.gpkg").exists()
+    assert own.paths * 2 == own.line_paths, "all layers are in the polygons' file"
     layers = Layers({target.name: target})
     assert list(layers) == ["other", "other_lines", "other_nodes"]
     assert len(layers["other_lines"]) == result.line_count == own.line_count
     graphs = [geounet.road_graph(p) for p in (target, own.line_paths[0])]
     assert [g.number_of_edges() for g in graphs] == [own.line_count] * 2
+    assert (tmp_path / "road.gpkg").exists()
     vectorize(path, output=tmp_path / "third.gpkg", lines=True, formats=["gpkg"], container=target)
     with pytest.raises(SceneError, match="several layers"):
         geounet.road_graph(target)
@@ -166,7 +167,10 @@ def test_no_crs_no_roads_and_a_class_by_name(tmp_path: Path) -> None:
     assert (result.line_count, result.node_count, result.length) == (0, 0, 0.0)
     for path in result.line_paths:
         if not path.suffix.startswith(".geojson") or path.suffix == ".geojson":
-            frame = geopandas.read_parquet(path) if path.suffix == ".parquet" else geopandas.read_file(path)
+            layer = {"layer": "b_lines"} if path.suffix == ".gpkg" else {}
+            frame = (
+                geopandas.read_parquet(path) if path.suffix == ".parquet" else geopandas.read_file(path, **layer)
+            )
             assert len(frame) == 0
     path = raster(tmp_path / "c.tif", town() * np.uint8(4))
     with rasterio.open(path, "r+") as file:
@@ -213,8 +217,8 @@ def test_an_area_of_interest_cuts_the_lines_exactly(area: shapely.Geometry, tmp_
     options = {"lines": True, "formats": ["gpkg"]}
     whole = vectorize(path, output=tmp_path / "all.gpkg", **options)
     result = vectorize(path, output=tmp_path / "some.gpkg", aoi=tmp_path / "aoi.gpkg", **options)
-    every, lines = (geopandas.read_file(r.line_paths[0]) for r in (whole, result))
-    nodes = geopandas.read_file(result.line_paths[1]).set_index("id")
+    every, lines = (geopandas.read_file(r.paths[0], layer=f"{r.paths[0].stem}_lines") for r in (whole, result))
+    nodes = geopandas.read_file(result.paths[0], layer="some_nodes").set_index("id")
     assert area.buffer(1e-6).covers(lines.union_all())
     kept = every.union_all().intersection(area)
     assert lines.length.sum() == pytest.approx(kept.length, rel=1e-9)
@@ -242,7 +246,7 @@ def test_a_line_that_only_touches_the_area_is_not_there(tmp_path: Path) -> None:
     geopandas.GeoDataFrame(geometry=[area], crs="EPSG:32633").to_file(tmp_path / "aoi.gpkg")
     result = vectorize(path, lines=True, aoi=tmp_path / "aoi.gpkg", formats=["gpkg"])
     assert (result.line_count, result.node_count, result.length) == (0, 0, 0.0)
-    assert "cut" in geopandas.read_file(result.line_paths[1]).columns
+    assert "cut" in geopandas.read_file(result.paths[0], layer="road_nodes").columns
 
 
 def test_lines_and_nodes_bring_their_styles(tmp_path: Path) -> None:
@@ -250,11 +254,10 @@ def test_lines_and_nodes_bring_their_styles(tmp_path: Path) -> None:
     with rasterio.open(path, "r+") as file:
         file.update_tags(CLASS_1="road #4a4a55")
     result = vectorize(path, lines=True, formats=["gpkg", "fgb"])
-    for gpkg, qml in zip(result.line_paths[:2], ("road_lines.qml", "road_nodes.qml"), strict=True):
-        (style,) = pyogrio.read_dataframe(gpkg, layer="layer_styles").itertuples()
-        assert style.f_table_name == gpkg.stem
-        assert style.useAsDefault
-        assert (tmp_path / qml).read_text() == style.styleQML
+    styles = pyogrio.read_dataframe(result.paths[0], layer="layer_styles").set_index("f_table_name")
+    for name in ("road", "road_lines", "road_nodes"):
+        assert styles.useAsDefault[name]
+        assert (tmp_path / f"{name}.qml").read_text() == styles.styleQML[name]
     assert "74,74,85,255" in (tmp_path / "road_lines.qml").read_text()
     plain = vectorize(raster(tmp_path / "plain.tif", town()), lines=True)
     assert plain.line_count == result.line_count

@@ -27,6 +27,11 @@ from tests.run.test_vectorize import ROAD, raster
 TAGS = {"CLASS_0": "land #112233", "CLASS_1": "house #ff0000", "CLASS_2": "hall, large #00ff00"}
 
 
+def squares(path: Path) -> geopandas.GeoDataFrame:
+    """The squared outlines of a file: of a GeoPackage the layer beside the polygons."""
+    return read(path, layer=f"{path.stem}_regularized" if path.suffix == ".gpkg" else None)
+
+
 def village(path: Path, **options: object) -> Path:
     """Turned houses of 1, a hall of 2, and a triangle of 1 that has no right angle."""
     labels = np.zeros((220, 260), np.uint8)
@@ -45,11 +50,15 @@ def test_a_layer_of_its_own_in_every_format(tmp_path: Path) -> None:
     plain = vectorize(path, output=tmp_path / "plain" / "out", formats=FORMATS)
     result = vectorize(path, output=tmp_path / "out", formats=FORMATS, regularize=["house", 2], simplify=0.0)
     for one, other in zip(plain.paths, result.paths, strict=True):
-        assert one.read_bytes() == other.read_bytes(), "the coverage is left as it is"
-    assert [p.name for p in result.regularized_paths] == [f"out_regularized{p.suffix}" for p in result.paths]
+        if one.suffix != ".gpkg":
+            assert one.read_bytes() == other.read_bytes(), "the coverage is left as it is"
+    assert [p.name for p in result.regularized_paths] == [
+        f"out{'' if p.suffix == '.gpkg' else '_regularized'}{p.suffix}" for p in result.paths
+    ]
     assert (result.regularized_count, result.squared_count) == (6, 6)
-    frames = {p.suffix: read(p).sort_values("id", ignore_index=True) for p in result.regularized_paths}
-    whole, first = read(tmp_path / "out.gpkg"), frames[".gpkg"]
+    frames = {p.suffix: squares(p).sort_values("id", ignore_index=True) for p in result.regularized_paths}
+    whole, first = read(tmp_path / "out.gpkg", layer="out"), frames[".gpkg"]
+    assert whole.equals(read(tmp_path / "plain" / "out.gpkg")), "here too"
     assert list(first.columns[:-1]) == [*NAMES[:-1], "regularized"]
     for suffix, frame in frames.items():
         assert frame.iloc[:, 0].tolist() == first.id.tolist(), suffix
@@ -98,8 +107,9 @@ def test_same_bytes_whatever_the_strips(rows: int, tmp_path: Path) -> None:
 
 def test_styles_show_the_squared_classes(tmp_path: Path) -> None:
     vectorize(village(tmp_path / "a.tif"), output=tmp_path / "o", formats=["gpkg", "fgb"], regularize="house")
-    styles = pyogrio.read_dataframe(tmp_path / "o_regularized.gpkg", layer="layer_styles").styleQML.tolist()
-    for qml in (*styles, (tmp_path / "o_regularized.qml").read_text()):
+    styles = pyogrio.read_dataframe(tmp_path / "o.gpkg", layer="layer_styles").set_index("f_table_name").styleQML
+    assert sorted(styles.index) == ["o", "o_regularized"]
+    for qml in (styles["o_regularized"], (tmp_path / "o_regularized.qml").read_text()):
         assert [c.get("label") for c in ElementTree.fromstring(qml).iter("category")] == ["house"]
     assert (tmp_path / "o.qml").read_text().count("<category ") == 3
 
@@ -110,9 +120,9 @@ def test_an_area_of_interest_cuts_them_exactly(tmp_path: Path) -> None:
     geopandas.GeoDataFrame(geometry=[area], crs="EPSG:32633").to_file(tmp_path / "aoi.gpkg")
     for name, aoi in (("all", None), ("some", tmp_path / "aoi.gpkg")):
         vectorize(path, output=tmp_path / f"{name}.gpkg", formats=["gpkg"], regularize="house,2", aoi=aoi)
-    whole, some = (read(tmp_path / f"{n}_regularized.gpkg").geometry.union_all() for n in ("all", "some"))
+    whole, some = (squares(tmp_path / f"{n}.gpkg").geometry.union_all() for n in ("all", "some"))
     assert whole.intersection(area).symmetric_difference(some).area < 1e-6
-    frame, labels = read(tmp_path / "some_regularized.gpkg"), read(tmp_path / "some.gpkg").set_index("id")
+    frame, labels = squares(tmp_path / "some.gpkg"), read(tmp_path / "some.gpkg", layer="some").set_index("id")
     assert (labels.loc[frame.id, "class"].to_numpy() == frame["class"].to_numpy()).all()
 
 
@@ -121,7 +131,7 @@ def test_what_cannot_be_squared_stays_as_the_coverage_has_it(tmp_path: Path) -> 
     path = raster(tmp_path / "a.tif", noise)
     result = vectorize(path, output=tmp_path / "a.gpkg", formats=["gpkg"], regularize=1, simplify=20)
     assert 0 < result.squared_count < result.regularized_count
-    frame, whole = read(tmp_path / "a_regularized.gpkg"), read(tmp_path / "a.gpkg").set_index("id")
+    frame, whole = squares(tmp_path / "a.gpkg"), read(tmp_path / "a.gpkg", layer="a").set_index("id")
     left = frame[~frame.regularized]
     assert left.geometry.geom_equals_exact(whole.loc[left.id].geometry, 0, align=False).all()
     assert frame.is_valid.all()
@@ -137,7 +147,7 @@ def test_true_angles_in_degrees(tmp_path: Path) -> None:
     labels = rasterize([house], out_shape=(120, 200), transform=transform).astype(np.uint8)
     path = raster(tmp_path / "a.tif", labels, crs="EPSG:4326", transform=transform)
     assert vectorize(path, output=tmp_path / "a.gpkg", formats=["gpkg"], regularize=1).squared_count == 1
-    found = read(tmp_path / "a_regularized.gpkg").to_crs(32632).geometry.explode().iloc[0]
+    found = squares(tmp_path / "a.gpkg").to_crs(32632).geometry.explode().iloc[0]
     xy = shapely.get_coordinates(found)
     step = np.diff(np.vstack([xy, xy[1:2]]), axis=0)
     cosine = (step[1:] * step[:-1]).sum(1) / np.hypot(*step[1:].T) / np.hypot(*step[:-1].T)
@@ -183,8 +193,8 @@ def test_the_buildings_of_the_sample_town(tmp_path: Path) -> None:
     result = vectorize(sample.truth_landuse, output=tmp_path / "o.gpkg", formats=["gpkg"], regularize="building")
     truth = geopandas.read_file(sample.polygons).to_crs(32640)
     truth = truth[truth["class"] == 0].geometry.to_numpy()
-    whole = read(tmp_path / "o.gpkg").set_index("id")
-    squared = read(tmp_path / "o_regularized.gpkg").set_index("id")
+    whole = read(tmp_path / "o.gpkg", layer="o").set_index("id")
+    squared = squares(tmp_path / "o.gpkg").set_index("id")
     assert result.squared_count > 0.9 * result.regularized_count
     raw = whole.loc[squared.index].geometry.to_numpy()
     ours, theirs = shapely.STRtree(truth).query(shapely.point_on_surface(raw), predicate="within")
