@@ -69,7 +69,7 @@ class Training:
     seconds: float = 0.0
     """Spent on steps and validations, in all sessions."""
     scores: dict[str, float] = field(default_factory=dict)
-    """Of the best weights so far."""
+    """Of the best weights so far, or of the last ones that were validated, whichever will be shipped."""
     losses: list[Tensor] = field(default_factory=list)
     """The heads' losses and the total ``(heads + 1,)`` of every step since the last line of the log."""
     scaler: dict[str, Any] = field(default_factory=dict)

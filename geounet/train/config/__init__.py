@@ -1,6 +1,6 @@
 """The training file: YAML → checked, frozen values. Unknown keys are refused with the nearest one that exists."""
 
-from geounet.train.config.augment import AugmentConfig
+from geounet.train.config.augment import AugmentConfig, PaintConfig, RecolorConfig, RelabelConfig
 from geounet.train.config.color import Color
 from geounet.train.config.data import (
     UNKNOWN,
@@ -41,6 +41,9 @@ __all__ = [
     "LossConfig",
     "NetworkConfig",
     "OptimiserConfig",
+    "PaintConfig",
+    "RecolorConfig",
+    "RelabelConfig",
     "SampleConfig",
     "SceneConfig",
     "ScheduleConfig",

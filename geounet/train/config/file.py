@@ -13,12 +13,18 @@ import yaml
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from geounet.sections import Section, read_sections
-from geounet.train.config.augment import AugmentConfig
+from geounet.train.config.augment import AugmentConfig, RecolorConfig
 from geounet.train.config.data import BandConfig, ClassConfig, DataConfig
 from geounet.train.config.learning import HeadConfig, NetworkConfig, OptimiserConfig, ScheduleConfig
 
 RESERVED = ("cache", "tensorboard")
 """Names that the package's folder may not have: training keeps its decoded scenes and its events there."""
+
+_WORDS: Any = {
+    "data": {"cache_gb", "readers"},
+    **dict.fromkeys(("version", "description", "license", "notes"), True),
+}
+"""What the weights do not depend on."""
 
 
 class TrainConfig(Section):
@@ -70,6 +76,7 @@ class TrainConfig(Section):
         shares = self.data.class_shares
         if shares is not None and (len(shares) != len(names) or min(shares) < 0 or sum(shares) <= 0):
             raise ValueError(f"class_shares {list(shares)}; expected {len(names)} numbers, none negative")
+        _check_recolor(self.augment.recolor, names, len(self.bands))
         if self.data.crop % self.network.divisor or self.schedule.tile % self.network.divisor:
             raise ValueError(
                 f"crop {self.data.crop} and tile {self.schedule.tile}; expected multiples of {self.network.divisor}"
@@ -80,8 +87,8 @@ class TrainConfig(Section):
 
     @property
     def digest(self) -> str:
-        """sha256 of the values that a result depends on: a checkpoint belongs to one of them."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"data": {"cache_gb", "readers"}}), sort_keys=True)
+        """sha256 of the values that the weights depend on: a checkpoint belongs to one of them."""
+        text = json.dumps(self.model_dump(mode="json", exclude=_WORDS), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -106,6 +113,18 @@ def _check_head(head: HeadConfig, names: Sequence[str]) -> None:
         raise ValueError(
             f"head {head.name!r}: border.of {border.of!r}; expected one of {', '.join(map(str, known))}"
         )
+
+
+def _check_recolor(recolor: RecolorConfig | None, names: Sequence[str], bands: int) -> None:
+    """ValueError where another palette names no class, or the bands are no colours."""
+    if recolor is None:
+        return
+    if bands != 3:
+        raise ValueError(f"augment.recolor is for three bands (red, green, blue), not {bands}; leave it out")
+    change = recolor.relabel
+    for name in [*recolor.paints, *([] if change is None else [change.of, change.becomes])]:
+        if name not in names:
+            raise ValueError(f"augment.recolor names {name!r}; expected one of {', '.join(names)}")
 
 
 def load_config(path: str | os.PathLike[str]) -> TrainConfig:
