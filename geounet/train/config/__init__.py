@@ -17,6 +17,7 @@ from geounet.train.config.data import (
 from geounet.train.config.file import RESERVED, TrainConfig, load_config, resolved
 from geounet.train.config.learning import (
     BorderConfig,
+    FinishConfig,
     HeadConfig,
     LossConfig,
     NetworkConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "ClassConfig",
     "Color",
     "DataConfig",
+    "FinishConfig",
     "HeadConfig",
     "LabelsConfig",
     "LayerConfig",

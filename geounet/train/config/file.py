@@ -15,16 +15,16 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from geounet.sections import Section, read_sections
 from geounet.train.config.augment import AugmentConfig, RecolorConfig
 from geounet.train.config.data import BandConfig, ClassConfig, DataConfig
-from geounet.train.config.learning import HeadConfig, NetworkConfig, OptimiserConfig, ScheduleConfig
+from geounet.train.config.learning import FinishConfig, HeadConfig, NetworkConfig, OptimiserConfig, ScheduleConfig
 
-RESERVED = ("cache", "tensorboard")
+RESERVED = ("cache", "tensorboard", "finish")
 """Names that the package's folder may not have: training keeps its decoded scenes and its events there."""
 
 _WORDS: Any = {
     "data": {"cache_gb", "readers"},
-    **dict.fromkeys(("version", "description", "license", "notes"), True),
+    **dict.fromkeys(("version", "description", "license", "notes", "finish"), True),
 }
-"""What the weights do not depend on."""
+"""What the weights of a checkpoint do not depend on; those after ``finish`` have a digest of their own."""
 
 
 class TrainConfig(Section):
@@ -46,6 +46,8 @@ class TrainConfig(Section):
     augment: AugmentConfig = AugmentConfig()
     optimiser: OptimiserConfig
     schedule: ScheduleConfig = ScheduleConfig()
+    finish: FinishConfig | None = None
+    """Then on all scenes: what is shipped, with the scores from before."""
     gsd: float | None = None
     gsd_range: tuple[float, float] | None = None
     half: bool = True
@@ -81,6 +83,7 @@ class TrainConfig(Section):
             raise ValueError(
                 f"crop {self.data.crop} and tile {self.schedule.tile}; expected multiples of {self.network.divisor}"
             )
+        _check_finish(self)
         if self.schedule.overlap >= self.schedule.tile:
             raise ValueError(f"overlap {self.schedule.overlap}; expected less than the tile, {self.schedule.tile}")
         return self
@@ -113,6 +116,17 @@ def _check_head(head: HeadConfig, names: Sequence[str]) -> None:
         raise ValueError(
             f"head {head.name!r}: border.of {border.of!r}; expected one of {', '.join(map(str, known))}"
         )
+
+
+def _check_finish(config: TrainConfig) -> None:
+    """ValueError where nothing is held out that could be learned at the end, or a rate waits for scores there."""
+    data = config.data
+    if config.finish is None:
+        return
+    if not (data.validate_groups or data.validate_scenes or data.validate_blocks):
+        raise ValueError("finish goes on on what data.validate_… held out, and nothing is; leave finish out")
+    if config.optimiser.lr_schedule == "plateau":
+        raise ValueError("finish has no scores for optimiser.lr_schedule plateau; expected another, such as cosine")
 
 
 def _check_recolor(recolor: RecolorConfig | None, names: Sequence[str], bands: int) -> None:
