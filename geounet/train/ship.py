@@ -77,11 +77,12 @@ def _story(training: Training, warn: Callable[[str], None]) -> dict[str, bytes]:
 
 
 def _provenance(job: Job, *, after: Job | None) -> dict[str, Any]:
+    """The story of a training; ``after`` is what followed its scores."""
     training, material = job.training, job.material
     config, scores = training.config, training.scores
     return {
         **config.notes,
-        "trained_on": data_of(material.learned),
+        "trained_on": data_of((after or job).material.learned),
         "validated_on": data_of(material.held),
         "scores": scores,
         "step": scores.get("step", training.step) if config.ship == "best" else training.step,
@@ -106,12 +107,11 @@ def _provenance(job: Job, *, after: Job | None) -> dict[str, Any]:
 def _finish(job: Job) -> dict[str, Any]:
     """What followed the scores."""
     return {
-        "trained_on": [scene.name for scene in job.material.learned],
+        "scores": "of the weights before these steps, which went on with what was validated on as well: "
+        "nothing was left to score the shipped weights on",
         "steps": job.training.step,
         "seconds": round(job.training.seconds, 1),
         "data_digest": job.training.digest,
-        "scores": "those above are of the weights before these steps, which went on with validated_on as well; "
-        "nothing was left to score the shipped weights on",
     }
 
 
