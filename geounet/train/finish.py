@@ -57,5 +57,6 @@ def on_all(config: TrainConfig) -> TrainConfig:
         "network": config.network.model_copy(update={"encoder_weights": None}),
         "ship": "last",
         "finish": None,
+        "mix_start": 0.0,
     }
     return config.model_copy(update=changed)

@@ -80,6 +80,10 @@ def begin(
     if config.network.encoder_weights is not None:
         loaded = load_encoder(network, config.network.encoder_weights, root, first=config.network.first_convolution)
         doubts += [loaded.doubt] if loaded.doubt else []
+        if config.mix_start and loaded.tensors < sum(t.is_floating_point() for t in network.state_dict().values()):
+            raise ConfigError(
+                "mix_start needs network.encoder_weights of the whole network, not of a part; leave it out"
+            )
     if after is not None:
         network.load_state_dict(after.average.state_dict())
     names = [c.name for c in config.classes]

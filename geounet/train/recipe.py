@@ -14,7 +14,7 @@ from geounet.train.devices import torch_threads
 from geounet.train.finish import begin_finish, check_finish
 from geounet.train.job import prepare
 from geounet.train.plan import TrainPlan
-from geounet.train.ship import settle, ship
+from geounet.train.ship import mix_start, settle, ship
 from geounet.train.state import BEST, LAST, TrainStep
 
 
@@ -78,9 +78,11 @@ def train_config(
             raise SystemExit(0)  # a helper of a DDP training: the first process goes on alone
         settle(job.training)
         if config.finish is None:
+            mix_start(job.training)
             return ship(job, warn)
         last = begin_finish(job, base=base, cache=cache, fresh=fresh)
         fit(last.training, progress, tick)
+        mix_start(job.training, last.training)
         return ship(last, warn, scored=job)
 
 

@@ -25,6 +25,7 @@ from geounet.train.job import Job
 from geounet.train.log import draw_curves
 from geounet.train.scenes import TrainScene
 from geounet.train.state import BEST, CURVES, METRICS, Training
+from geounet.train.validate import validate
 
 FINISH_METRICS = "finish.csv"
 
@@ -35,6 +36,22 @@ def settle(training: Training) -> None:
     best = checkpoint.load(training.folder / BEST, digest=training.digest) if wanted else None
     if best is not None:
         training.average.load_state_dict(best["average"])
+
+
+def mix_start(training: Training, after: Training | None = None) -> None:
+    """Mix what training began with into what it ends with, where the file says so, and score that.
+
+    ``after`` is what went on from it: mixed too, without scores.
+    """
+    share = training.config.mix_start
+    if not share:
+        return
+    training.mix(training.start, share)
+    if after is not None:
+        after.mix(training.start, share)
+    if training.validation:
+        scores = validate(training.average, training.validation, training.spec, training.marks)
+        training.scores = {"step": training.scores["step"], **scores}
 
 
 def ship(job: Job, warn: Callable[[str], None], *, scored: Job | None = None) -> Path:

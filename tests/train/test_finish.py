@@ -115,3 +115,21 @@ def test_an_end_that_cannot_be_is_one_line(tiny: Write, tmp_path: Path) -> None:
         load_config(tiny(optimiser=plateau, finish=FINISH))
     with pytest.raises(ConfigError, match=r"finish goes on on one device"):
         train(tiny(finish=FINISH), tmp_path / "out", device="cpu", devices=2)
+
+
+def test_a_share_of_the_first_weights_goes_into_what_is_shipped_and_is_scored(tiny: Write, tmp_path: Path) -> None:
+    first = weights(train(tiny(half=False), tmp_path / "first", device="cpu"))
+    network = {"hyperparameters": {"depth": 1, "width": 8}, "divisor": 2}
+    begun = {**network, "encoder_weights": "first/tiny/weights.safetensors"}
+    given = {"network": begun, "finish": FINISH, "half": False, "seed": 4, "ship": "last"}
+    plain = train(tiny(**given), tmp_path / "out", device="cpu")
+    ours, before = weights(plain), load_model(plain).spec.provenance["scores"]
+    mixed = train(tiny(**given, mix_start=0.25), tmp_path / "out", device="cpu")  # the same checkpoints
+    for name, tensor in weights(mixed).items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, 0.75 * ours[name] + 0.25 * first[name])
+    scores = load_model(mixed).spec.provenance["scores"]
+    assert scores["step"] == before["step"]
+    assert scores != before
+    with pytest.raises(ConfigError, match=r"mix_start is a share of network\.encoder_weights"):
+        load_config(tiny(network=network, mix_start=0.25))

@@ -22,7 +22,7 @@ RESERVED = ("cache", "tensorboard", "finish")
 
 _WORDS: Any = {
     "data": {"cache_gb", "readers"},
-    **dict.fromkeys(("version", "description", "license", "notes", "finish"), True),
+    **dict.fromkeys(("version", "description", "license", "notes", "finish", "mix_start"), True),
 }
 """What the weights of a checkpoint do not depend on; those after ``finish`` have a digest of their own."""
 
@@ -54,6 +54,8 @@ class TrainConfig(Section):
     """Save convolution weights as float16."""
     ship: Literal["best", "last"] = "best"
     """Which weights become the package: the best validated ones or the last ones."""
+    mix_start: float = Field(default=0.0, ge=0, lt=1)
+    """Share in what is shipped of the weights that training began with, where those are of the whole network."""
     tensorboard: bool = True
     """Write events for TensorBoard beside the checkpoints."""
     notes: dict[str, Any] = Field(default={})
@@ -84,6 +86,8 @@ class TrainConfig(Section):
                 f"crop {self.data.crop} and tile {self.schedule.tile}; expected multiples of {self.network.divisor}"
             )
         _check_finish(self)
+        if self.mix_start and self.network.encoder_weights is None:
+            raise ValueError("mix_start is a share of network.encoder_weights, and there are none; leave it out")
         if self.schedule.overlap >= self.schedule.tile:
             raise ValueError(f"overlap {self.schedule.overlap}; expected less than the tile, {self.schedule.tile}")
         return self
