@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Many tests wait for processes of their own, so two at a time cost little more than one. More would want memory.
 PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
-.PHONY: help demo test test-slow lint bench format clean
+.PHONY: help demo test test-slow lint bench default-model format clean
 
 help:
 	@echo "make demo       a sample scene, the default model, maps to look at"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow  the tests that take minutes"
 	@echo "make lint       format, lint and types"
 	@echo "make bench      the benchmarks of docs/benchmarks.md"
+	@echo "make default-model  trains the default model from ImageNet on, in hours"
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,6 +39,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+default-model: $(READY)
+	$(BIN)/geounet train configs/train/landuse-roads-first.yaml -o trained/first --threads 1
+	$(BIN)/geounet train configs/train/landuse-roads.yaml -o trained --threads 1
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -38,10 +38,10 @@ def train(  # noqa: PLR0917
     """Train what CONFIG.yaml describes and leave a model package that geounet infer runs.
 
     \b
-    geounet train configs/train/landuse-roads.yaml --samples sheet.png
-    geounet train configs/train/landuse-roads.yaml -o trained --dry-run
-    geounet train configs/train/landuse-roads.yaml -o trained
-    geounet infer scene.tif --model trained/landuse-roads
+    geounet train configs/train/unet-2015.yaml --samples sheet.png
+    geounet train configs/train/unet-2015.yaml -o trained --dry-run
+    geounet train configs/train/unet-2015.yaml -o trained
+    geounet infer scene.tif --model trained/unet-2015
 
     Stopped with Ctrl-C or killed, the same command goes on from the last checkpoint. What a CONFIG.yaml may say:
     configs/train/*.yaml, with comments, and docs/training.md.

@@ -29,6 +29,9 @@ _BLUR = 9
 _HALF = 0.5
 _CUT = (0.1, 0.5)
 """Share of a window that is pasted over."""
+_LIGHT = ("brightness", "contrast", "gamma", "gain", "saturation", "blur", "noise")
+"""What another sensor brings in its own way."""
+SEEDS = 2**32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,10 @@ class Dice:
     """``(bands,)``; False: wiped out."""
     cut: tuple[slice, slice] | None
     """Rows and columns that another window covers."""
+    sensor: int | None = None
+    """Seed of another sensor; None: the window is as it was taken, but for the light above."""
+    palette: int | None = None
+    """Seed of another palette."""
 
     @property
     def is_warped(self) -> bool:
@@ -73,6 +80,9 @@ def throw(rng: np.random.Generator, config: AugmentConfig, *, crop: int, bands: 
     def often(strength: float, chance: float = _HALF) -> bool:
         return strength > 0 and rng.random() < chance
 
+    sensor = int(rng.integers(SEEDS)) if often(config.sensor_share, config.sensor_share) else None
+    if sensor is not None:
+        config = config.model_copy(update=dict.fromkeys(_LIGHT, 0.0))
     low, high = np.log(config.scale)
     scale = float(np.exp(rng.uniform(low, high))) if high > low else config.scale[0]
     turned = often(config.rotate, config.rotate_share)
@@ -92,6 +102,7 @@ def throw(rng: np.random.Generator, config: AugmentConfig, *, crop: int, bands: 
         grain=_grain(rng, config.noise, (bands, crop, crop)) if often(config.noise) else None,
         kept=_kept(rng, config.channel_dropout, bands),
         cut=_rectangle(rng, crop) if often(config.cutmix, config.cutmix) else None,
+        sensor=sensor,
     )
 
 

@@ -16,7 +16,9 @@ from geounet.train import augment
 from geounet.train.augment import Dice
 from geounet.train.config import TrainConfig
 from geounet.train.places import Spot, spots_of
+from geounet.train.recolor import Palette, recolor
 from geounet.train.scenes import EMPTY, TrainScene
+from geounet.train.sensor import another_sensor
 from geounet.train.survey import Survey, survey
 
 AHEAD = 3
@@ -92,6 +94,7 @@ class WindowSource:
         found = surveys if surveys is not None else [survey(scene, len(config.classes)) for scene in scenes]
         self.spots = spots_of(self.scenes, found, config)
         self.members = range(config.optimiser.batch)
+        self._palette = Palette.of(config)
         self._wide = augment.wide_side(config.augment, config.data.crop)
 
     def share(self, rank: int, *, of: int) -> WindowSource:
@@ -145,7 +148,8 @@ class WindowSource:
         images, labels = self._placed(windows, device or torch.device("cpu"))
         scaling = self.scaling if device is None else self.scaling.to(device)
         dice, span = [w.dice for w in windows], scaling.top - scaling.low
-        lit = augment.photometric((images - scaling.low) / span, dice) * span + scaling.low
+        seen, labels = self._elsewhere((images - scaling.low) / span, labels, dice)
+        lit = seen * span + scaling.low
         scaled = scaling.scale(lit)
         kept = torch.from_numpy(np.stack([d.kept for d in dice])).to(scaled.device)
         scaled = scaled.masked_fill(~kept[:, :, None, None] | (labels == EMPTY)[:, None], 0.0)
@@ -159,6 +163,17 @@ class WindowSource:
         scaled, labels = scaled[:count], labels[:count]
         return scaled, labels.masked_fill(labels == EMPTY, NODATA)
 
+    def _elsewhere(self, pixels: Tensor, labels: Tensor, dice: Sequence[Dice]) -> tuple[Tensor, Tensor]:
+        """Other palettes, another light and other sensors over crops of 0 to 1 ``(N, bands, crop, crop)``."""
+        for row, d in enumerate(dice):
+            if self._palette is not None and d.palette is not None:
+                pixels[row], labels[row] = recolor(pixels[row], labels[row], self._palette, d.palette)
+        pixels = augment.photometric(pixels, dice)
+        for row, d in enumerate(dice):
+            if d.sensor is not None:
+                pixels[row] = another_sensor(pixels[row], d.sensor)
+        return pixels, labels
+
     def _window(self, step: int, member: int, paste: int) -> RawWindow:
         """Read one window, at the size that its dice ask for."""
         rng = np.random.default_rng([self.config.seed, step, member, paste])
@@ -167,6 +182,10 @@ class WindowSource:
         if paste:
             dice = replace(dice, cut=None)
         spot = self.spots.draw(rng, number=step * self.config.optimiser.batch + member)
+        if self._palette is not None:
+            share = self._palette.share(drawn=self.scenes[spot.scene].synthetic)
+            seed = int(rng.integers(augment.SEEDS))
+            dice = replace(dice, palette=seed if rng.random() < share else None)
         side = self._wide if dice.is_warped else crop
         image, labels = self._cut(spot, max(1, round(side * dice.scale)), rng)
         image, labels = augment.resize(image, labels, side)

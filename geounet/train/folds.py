@@ -70,9 +70,9 @@ def train_folds(
 
 
 def _of_fold(config: TrainConfig, groups: tuple[str, ...]) -> TrainConfig:
-    """The training file with these groups to validate on, whatever it said itself."""
+    """The training file with these groups to validate on, whatever it said itself, and never to learn."""
     split = {"validate_groups": groups, "validate_scenes": (), "validate_blocks": None}
-    return config.model_copy(update={"data": config.data.model_copy(update=split)})
+    return config.model_copy(update={"data": config.data.model_copy(update=split), "finish": None})
 
 
 def _spread(found: list[dict[str, Any]]) -> Mapping[str, Mapping[str, float]]:

@@ -186,9 +186,11 @@ class Pace(pl.Callback):
             training.average, mine, training.spec, training.marks, gather=lambda counts: _summed(trainer, counts)
         )
         training.stale += 1
-        if scores["score"] > training.best:
-            training.best, training.stale = scores["score"], 0
+        better = scores["score"] > training.best
+        if better or training.config.ship == "last":
             training.scores = {"step": training.step, **scores}
+        if better:
+            training.best, training.stale = scores["score"], 0
             if trainer.is_global_zero:
                 best = {"average": training.average.state_dict(), "scores": training.scores}
                 checkpoint.save(training.folder / BEST, best, digest=training.digest)

@@ -25,6 +25,8 @@ class TrainPlan:
     steps: int
     done: int
     """Steps that a checkpoint in the output folder has."""
+    finish: int
+    """Steps that follow on all scenes."""
     windows: int
     """Per step."""
     crop: int
@@ -51,6 +53,7 @@ class TrainPlan:
             device=f"{several}{training.device}",
             steps=config.optimiser.steps,
             done=training.step,
+            finish=0 if config.finish is None else config.finish.steps,
             windows=config.optimiser.batch,
             crop=config.data.crop,
             trained_on=_summaries(material.learned, material.surveys, names),
@@ -65,6 +68,7 @@ class TrainPlan:
         lines = [
             f"network    {self.network}, {self.parameters:,} parameters; heads {', '.join(self.heads)}",
             f"training   {self.steps} steps, {self.windows} windows of {self.crop} pixels on {self.device}{begun}",
+            *([f"finish     {self.finish} steps more, on what is validated as well"] if self.finish else []),
             f"bands      {'  '.join('{name} {mean:.4g} ± {std:.4g}'.format(**band) for band in self.bands)}",
             *self._scenes("learned", self.trained_on),
             *self._scenes("validated", self.validated_on),

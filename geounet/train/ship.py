@@ -19,23 +19,51 @@ from geounet.model import package
 from geounet.model.export import export_graph
 from geounet.model.networks import state_arrays
 from geounet.model.receptive import with_field
-from geounet.model.spec import ModelSpec
 from geounet.train import checkpoint
 from geounet.train.config import resolved
+from geounet.train.job import Job
 from geounet.train.log import draw_curves
-from geounet.train.material import Material
 from geounet.train.scenes import TrainScene
 from geounet.train.state import BEST, CURVES, METRICS, Training
+from geounet.train.validate import validate
+
+FINISH_METRICS = "finish.csv"
 
 
-def ship(training: Training, material: Material, warn: Callable[[str], None]) -> Path:
-    """The package from the best validated weights, or from the last ones, with the story of the training."""
-    config = training.config
-    best = checkpoint.load(training.folder / BEST, digest=training.digest) if config.ship == "best" else None
+def settle(training: Training) -> None:
+    """Make the running mean what the file ships: the best validated weights, or the last ones."""
+    wanted = training.config.ship == "best"
+    best = checkpoint.load(training.folder / BEST, digest=training.digest) if wanted else None
     if best is not None:
         training.average.load_state_dict(best["average"])
-    spec = _with_provenance(training, material, step=best["scores"]["step"] if best else training.step)
-    network = training.average.cpu().eval()
+
+
+def mix_start(training: Training, after: Training | None = None) -> None:
+    """Mix what training began with into what it ends with, where the file says so, and score that.
+
+    ``after`` is what went on from it: mixed too, without scores.
+    """
+    share = training.config.mix_start
+    if not share:
+        return
+    training.mix(training.start, share)
+    if after is not None:
+        after.mix(training.start, share)
+    if training.validation:
+        scores = validate(training.average, training.validation, training.spec, training.marks)
+        training.scores = {"step": training.scores["step"], **scores}
+
+
+def ship(job: Job, warn: Callable[[str], None], *, scored: Job | None = None) -> Path:
+    """The package from the settled weights of a training, with its story.
+
+    ``scored`` is the training before it, if this one went on on all scenes: the package lies in its folder, has its
+    scores, and says so.
+    """
+    first = scored or job
+    training, config = first.training, first.training.config
+    network = job.training.average.cpu().eval()
+    spec = replace(training.spec, provenance=_provenance(first, after=job if scored else None))
     tensors = state_arrays(network, half=config.half)
     try:
         graph = export_graph(network, spec, package.serialize(tensors))
@@ -43,8 +71,11 @@ def ship(training: Training, material: Material, warn: Callable[[str], None]) ->
         graph = None
         warn(f"the package has no {package.GRAPH} and runs on torch only, slower on CPUs: {error}")
     target = training.folder / config.name
+    story = _story(training, warn)
+    if scored:
+        story[FINISH_METRICS] = (job.training.folder / METRICS).read_bytes()
     seen = with_field(spec, network)
-    package.save_package(target, seen, tensors, graph=graph, beside=_story(training, warn), overwrite=True)
+    package.save_package(target, seen, tensors, graph=graph, beside=story, overwrite=True)
     return target
 
 
@@ -62,15 +93,18 @@ def _story(training: Training, warn: Callable[[str], None]) -> dict[str, bytes]:
     return story
 
 
-def _with_provenance(training: Training, material: Material, *, step: int) -> ModelSpec:
-    config = training.config
-    record: dict[str, Any] = {
+def _provenance(job: Job, *, after: Job | None) -> dict[str, Any]:
+    """The story of a training; ``after`` is what followed its scores."""
+    training, material = job.training, job.material
+    config, scores = training.config, training.scores
+    return {
         **config.notes,
-        "trained_on": data_of(material.learned),
+        "trained_on": data_of((after or job).material.learned),
         "validated_on": data_of(material.held),
-        "scores": training.scores,
-        "step": step,
+        "scores": scores,
+        "step": scores.get("step", training.step) if config.ship == "best" else training.step,
         "steps": config.optimiser.steps,
+        **({} if after is None else {"finish": _finish(after)}),
         "seconds": round(training.seconds, 1),
         "device": _device_name(training),
         "seed": config.seed,
@@ -85,7 +119,17 @@ def _with_provenance(training: Training, material: Material, *, step: int) -> Mo
             "python": platform.python_version(),
         },
     }
-    return replace(training.spec, provenance=record)
+
+
+def _finish(job: Job) -> dict[str, Any]:
+    """What followed the scores."""
+    return {
+        "scores": "of the weights before these steps, which went on with what was validated on as well: "
+        "nothing was left to score the shipped weights on",
+        "steps": job.training.step,
+        "seconds": round(job.training.seconds, 1),
+        "data_digest": job.training.digest,
+    }
 
 
 def _device_name(training: Training) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class Training:
     seconds: float = 0.0
     """Spent on steps and validations, in all sessions."""
     scores: dict[str, float] = field(default_factory=dict)
-    """Of the best weights so far."""
+    """Of the best weights so far, or of the last ones that were validated, whichever will be shipped."""
     losses: list[Tensor] = field(default_factory=list)
     """The heads' losses and the total ``(heads + 1,)`` of every step since the last line of the log."""
     scaler: dict[str, Any] = field(default_factory=dict)
@@ -78,6 +78,8 @@ class Training:
     def __post_init__(self) -> None:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.start = self.network.state_dict() if self.config.mix_start else {}
+        self.start = {name: tensor.clone() for name, tensor in self.start.items()}
         learned = self.config.head_weights == "learned"
         self.log_variances = nn.Parameter(torch.zeros(len(self.config.heads))) if learned else None
         self.optimiser = make_optimiser(self.network, self.config.optimiser, self.log_variances)
@@ -114,6 +116,16 @@ class Training:
         self.scaler, self.losses = state["scaler"], list(state["losses"])
         for name in _NUMBERS:
             setattr(self, name, state[name])
+
+    def mix(self, start: Mapping[str, Tensor], share: float) -> None:
+        """Put a share of ``start`` into the running mean of the weights.
+
+        Between the weights before and after fine-tuning lie those that know both worlds: Wortsman et al., Robust
+        fine-tuning of zero-shot models, CVPR 2022.
+        """
+        for name, tensor in self.average.state_dict().items():
+            if share and tensor.is_floating_point():
+                tensor.lerp_(start[name].to(tensor.device), share)
 
     def head_weights(self) -> dict[str, float]:
         """How much each head's loss weighs now."""

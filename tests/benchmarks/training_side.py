@@ -45,6 +45,7 @@ def configure(scene: Path, *, labels: str, direct: bool, everything: bool) -> Tr
     plain = [{**c.model_dump(), "label_color": None} for c in config.classes]
     augment = {**config.augment.model_dump(), **(_EVERYTHING if everything else {})}
     kept = config.model_dump(include=_KEPT)
+    kept["network"]["encoder_weights"] = None  # those of another training, which is not here
     return TrainConfig.model_validate({**kept, "classes": plain, "data": data, "augment": augment})
 
 

@@ -1,6 +1,6 @@
 """The training file: YAML → checked, frozen values. Unknown keys are refused with the nearest one that exists."""
 
-from geounet.train.config.augment import AugmentConfig
+from geounet.train.config.augment import AugmentConfig, PaintConfig, RecolorConfig, RelabelConfig
 from geounet.train.config.color import Color
 from geounet.train.config.data import (
     UNKNOWN,
@@ -17,6 +17,7 @@ from geounet.train.config.data import (
 from geounet.train.config.file import RESERVED, TrainConfig, load_config, resolved
 from geounet.train.config.learning import (
     BorderConfig,
+    FinishConfig,
     HeadConfig,
     LossConfig,
     NetworkConfig,
@@ -35,12 +36,16 @@ __all__ = [
     "ClassConfig",
     "Color",
     "DataConfig",
+    "FinishConfig",
     "HeadConfig",
     "LabelsConfig",
     "LayerConfig",
     "LossConfig",
     "NetworkConfig",
     "OptimiserConfig",
+    "PaintConfig",
+    "RecolorConfig",
+    "RelabelConfig",
     "SampleConfig",
     "SceneConfig",
     "ScheduleConfig",

@@ -13,12 +13,18 @@ import yaml
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from geounet.sections import Section, read_sections
-from geounet.train.config.augment import AugmentConfig
+from geounet.train.config.augment import AugmentConfig, RecolorConfig
 from geounet.train.config.data import BandConfig, ClassConfig, DataConfig
-from geounet.train.config.learning import HeadConfig, NetworkConfig, OptimiserConfig, ScheduleConfig
+from geounet.train.config.learning import FinishConfig, HeadConfig, NetworkConfig, OptimiserConfig, ScheduleConfig
 
-RESERVED = ("cache", "tensorboard")
+RESERVED = ("cache", "tensorboard", "finish")
 """Names that the package's folder may not have: training keeps its decoded scenes and its events there."""
+
+_WORDS: Any = {
+    "data": {"cache_gb", "readers"},
+    **dict.fromkeys(("version", "description", "license", "notes", "finish", "mix_start"), True),
+}
+"""What the weights of a checkpoint do not depend on; those after ``finish`` have a digest of their own."""
 
 
 class TrainConfig(Section):
@@ -40,12 +46,16 @@ class TrainConfig(Section):
     augment: AugmentConfig = AugmentConfig()
     optimiser: OptimiserConfig
     schedule: ScheduleConfig = ScheduleConfig()
+    finish: FinishConfig | None = None
+    """Then on all scenes: what is shipped, with the scores from before."""
     gsd: float | None = None
     gsd_range: tuple[float, float] | None = None
     half: bool = True
     """Save convolution weights as float16."""
     ship: Literal["best", "last"] = "best"
     """Which weights become the package: the best validated ones or the last ones."""
+    mix_start: float = Field(default=0.0, ge=0, lt=1)
+    """Share in what is shipped of the weights that training began with, where those are of the whole network."""
     tensorboard: bool = True
     """Write events for TensorBoard beside the checkpoints."""
     notes: dict[str, Any] = Field(default={})
@@ -70,18 +80,22 @@ class TrainConfig(Section):
         shares = self.data.class_shares
         if shares is not None and (len(shares) != len(names) or min(shares) < 0 or sum(shares) <= 0):
             raise ValueError(f"class_shares {list(shares)}; expected {len(names)} numbers, none negative")
+        _check_recolor(self.augment.recolor, names, len(self.bands))
         if self.data.crop % self.network.divisor or self.schedule.tile % self.network.divisor:
             raise ValueError(
                 f"crop {self.data.crop} and tile {self.schedule.tile}; expected multiples of {self.network.divisor}"
             )
+        _check_finish(self)
+        if self.mix_start and self.network.encoder_weights is None:
+            raise ValueError("mix_start is a share of network.encoder_weights, and there are none; leave it out")
         if self.schedule.overlap >= self.schedule.tile:
             raise ValueError(f"overlap {self.schedule.overlap}; expected less than the tile, {self.schedule.tile}")
         return self
 
     @property
     def digest(self) -> str:
-        """sha256 of the values that a result depends on: a checkpoint belongs to one of them."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"data": {"cache_gb", "readers"}}), sort_keys=True)
+        """sha256 of the values that the weights depend on: a checkpoint belongs to one of them."""
+        text = json.dumps(self.model_dump(mode="json", exclude=_WORDS), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -106,6 +120,29 @@ def _check_head(head: HeadConfig, names: Sequence[str]) -> None:
         raise ValueError(
             f"head {head.name!r}: border.of {border.of!r}; expected one of {', '.join(map(str, known))}"
         )
+
+
+def _check_finish(config: TrainConfig) -> None:
+    """ValueError where nothing is held out that could be learned at the end, or a rate waits for scores there."""
+    data = config.data
+    if config.finish is None:
+        return
+    if not (data.validate_groups or data.validate_scenes or data.validate_blocks):
+        raise ValueError("finish goes on on what data.validate_… held out, and nothing is; leave finish out")
+    if config.optimiser.lr_schedule == "plateau":
+        raise ValueError("finish has no scores for optimiser.lr_schedule plateau; expected another, such as cosine")
+
+
+def _check_recolor(recolor: RecolorConfig | None, names: Sequence[str], bands: int) -> None:
+    """ValueError where another palette names no class, or the bands are no colours."""
+    if recolor is None:
+        return
+    if bands != 3:
+        raise ValueError(f"augment.recolor is for three bands (red, green, blue), not {bands}; leave it out")
+    change = recolor.relabel
+    for name in [*recolor.paints, *([] if change is None else [change.of, change.becomes])]:
+        if name not in names:
+            raise ValueError(f"augment.recolor names {name!r}; expected one of {', '.join(names)}")
 
 
 def load_config(path: str | os.PathLike[str]) -> TrainConfig:

@@ -133,6 +133,18 @@ class OptimiserConfig(Section):
         return self
 
 
+class FinishConfig(Section):
+    """Steps after the last one, from its weights, on all scenes: also those that were validated on."""
+
+    steps: int = Field(ge=1)
+    lr: float = Field(gt=0)
+    encoder_lr: float | None = Field(default=None, gt=0)
+    """Likewise of the encoder; the optimiser's, if not given."""
+    warmup: int = Field(default=0, ge=0)
+    ema: float | None = Field(default=None, ge=0, lt=1)
+    """The optimiser's, if not given."""
+
+
 class ScheduleConfig(Section):
     """How often things happen, in steps."""
 
