@@ -46,7 +46,7 @@ def test_the_tiles_to_compute_are_those_of_a_walk_over_all_blocks(
 def receipt(block: int, *, tiles: int = 1) -> Receipt:
     """As a block of two heads leaves it."""
     return Receipt(
-        block=block, file=part_name(block), bytes=912, digest="0" * 32, tiles=tiles, reused=0, skipped=0,
+        block=block, file=part_name(block, "f" * 64), bytes=912, digest="0" * 32, tiles=tiles, reused=0, skipped=0,
         pixels=[[0, 1024, 0], [0, 1024]], seconds=0.1, engine="onnxruntime cpu fp32",
     )  # fmt: skip
 
@@ -83,6 +83,7 @@ def test_receipts_weigh_nothing_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_thousand_parts_to_a_folder() -> None:
-    assert part_name(7) == "000/000007.tif"
-    assert {part_name(n).split("/")[0] for n in (1000, 1999)} == {"001"}
-    assert part_name(123_456) == "123/123456.tif"
+    key = "0123456789abcdef"
+    assert part_name(7, key) == "000/000007-0123456789ab.tif"
+    assert {part_name(n, key).split("/")[0] for n in (1000, 1999)} == {"001"}
+    assert part_name(123_456, key) == "123/123456-0123456789ab.tif"
