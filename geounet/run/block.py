@@ -69,11 +69,12 @@ class RunnerClosed(Exception):
 class _Turns:
     """One block computes at a time; while its part is finished, the next one may compute."""
 
-    def __init__(self) -> None:
+    def __init__(self, begun: set[int]) -> None:
         self._computing = threading.Lock()
         self._finishing = threading.Lock()
-        self._begun: set[int] = set()
+        self._begun = begun
         self._begins = threading.Condition()
+        self._is_over = False
 
     @contextmanager
     def mine(self, index: int | None = None, *, after: int | None = None) -> Iterator[Callable[[], None]]:
@@ -83,7 +84,7 @@ class _Turns:
         one may have gone to another worker.
         """
         with self._begins:
-            self._begins.wait_for(lambda: after is None or after in self._begun, timeout=_PATIENCE)
+            self._begins.wait_for(lambda: after is None or after in self._begun or self._is_over, timeout=_PATIENCE)
         held = self._computing
         held.acquire()
         with self._begins:
@@ -102,6 +103,12 @@ class _Turns:
         finally:
             held.release()
 
+    def end(self) -> None:
+        """Nobody who is to come is waited for any more."""
+        with self._begins:
+            self._is_over = True
+            self._begins.notify_all()
+
 
 class BlockRunner:
     """Computes blocks of one run in one process: one network, one reader thread, one writer thread.
@@ -110,7 +117,8 @@ class BlockRunner:
     instead of computing the shared tiles again; the result is the same to the byte, since the sums are.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, *, begun: set[int] | None = None) -> None:
+        """``begun``: the blocks that had their turn in an earlier runner of the same run, which takes them over."""
         package = load_model(work.model, allow_pickle=work.allow_pickle)
         if package.digest != work.model_digest:
             raise ModelError(
@@ -129,7 +137,7 @@ class BlockRunner:
             raise
         self._base = Base(Path(work.base)) if work.base else None
         self._carry: _Carry | None = None
-        self._turns = _Turns()
+        self._turns = _Turns(set() if begun is None else begun)
         self._closed = False
         self.stop = threading.Event()
         """Set to make the running block give up at its next tile."""
@@ -175,6 +183,7 @@ class BlockRunner:
 
     def close(self) -> None:
         """Free the network, the threads and the scene, once the running block is done."""
+        self._turns.end()
         with self._turns.mine() as finishing:
             self._closed = True
             self._carry = None

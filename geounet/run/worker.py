@@ -22,13 +22,15 @@ takes two more round trips through the scheduler, and as much of its time as all
 
 _runners: dict[str, BlockRunner] = {}
 _runners_lock = threading.Lock()
+_begun: dict[str, set[int]] = {}
+"""Blocks of each run that had their turn here, also in a runner that made room for another run's since."""
 
 
 def compute_block(work: Work, block: int, after: int | None = None) -> Receipt:
     """Compute one block in this process, once ``after`` has its turn; the task that a worker runs."""
     reporter = _TileReporter(work.key)
     while True:
-        with suppress(RunnerClosed):  # two runs that share a worker take turns
+        with suppress(RunnerClosed):
             try:
                 receipt = runner_of(work).run(block, reporter.add, after=after)
             except SceneError as error:
@@ -36,6 +38,7 @@ def compute_block(work: Work, block: int, after: int | None = None) -> Receipt:
                 break
             reporter.flush(receipt)
             return receipt
+        after = None  # two runs that share a worker take turns: what that block left went with its runner
     raise unreadable  # out here it has no context: errors of GDAL's cannot travel
 
 
@@ -46,7 +49,7 @@ def runner_of(work: Work) -> BlockRunner:
             refuse_unfit(work.roll)
             for key in list(_runners):
                 _runners.pop(key).close()
-            _runners[work.key] = BlockRunner(_on_this_worker(work))
+            _runners[work.key] = BlockRunner(_on_this_worker(work), begun=_begun.setdefault(work.key, set()))
         return _runners[work.key]
 
 
@@ -85,6 +88,7 @@ def stop_runner(key: str) -> None:
 def close_runner(key: str) -> None:
     """Free a run's network in this process."""
     with _runners_lock:
+        _begun.pop(key, None)
         if (runner := _runners.pop(key, None)) is not None:
             runner.close()
 
