@@ -138,7 +138,7 @@ def _model(facts: RunFacts) -> list[Row]:
 
 def _run(facts: RunFacts) -> list[Row]:
     date = "unknown" if facts.datetime is None else facts.datetime.replace("T", " ").replace("Z", " UTC")
-    return [("scene date", date), *sorted(facts.settings.items())]
+    return [("date of scene or file", date), *sorted(facts.settings.items())]
 
 
 def _short(digest: str) -> str:

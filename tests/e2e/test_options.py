@@ -45,7 +45,7 @@ def run_with(geounet, world, tmp_path):
 
 def test_cli_options_are_options_of_the_run_are_keys_of_the_file():
     shared = {parameter.name for parameter in run_options(lambda: None).__click_params__} - {"config"}
-    assert shared == {field.name for field in fields(InferOptions)} == set(Options.__annotations__)
+    assert shared | {"cluster"} == {field.name for field in fields(InferOptions)} == set(Options.__annotations__)
 
 
 @pytest.mark.parametrize("command", [infer, plan])

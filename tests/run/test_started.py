@@ -54,7 +54,7 @@ def read(**section: Any) -> Any:
         ),
         ({"cluster": {"workers": 2}}, "cluster.workers: is for kind local"),
         ({"cluster": "slurm"}, "expected 'kind: local|ssh"),
-        ({"cluster": {"kind": "slurm", "threads": 4}}, "memory: Field required"),
+        ({"cluster": {"kind": "slurm", "threads": 4}}, "memory: is required"),
         ({"cluster": {"kind": "slurm", **QUEUE, "memory": "lots"}}, "'lots'; expected a size such as 4GiB"),
         ({"cluster": {"kind": "slurm", **QUEUE, "walltime": "soon"}}, "'soon'; expected a length of time"),
         ({"cluster": {"kind": "local", "workers": 2, "adapt": {"maximum": 3}}}, "workers and adapt given"),
@@ -101,7 +101,7 @@ def test_the_file_is_named_and_a_schedule_says_where_the_section_belongs(tmp_pat
     config = load_schedule(file)
     assert config.options.processes == 2
     file.write_text(base)
-    assert config.recipe("m") == load_schedule(file).recipe("m"), "who computes changes no result"
+    assert config.recipe("m", {}) == load_schedule(file).recipe("m", {}), "who computes changes no result"
 
 
 @pytest.mark.parametrize(
