@@ -251,8 +251,9 @@ def test_a_site_s_own_way_to_ask_for_a_gpu_and_tls(tmp_path: Path) -> None:
 
 
 SBATCH = """#!/bin/sh
-# stands in for SLURM's: runs the job script here, and says the number of the job
-setsid sh "$1" >>"$STANDIN/jobs.log" 2>&1 &
+# stands in for SLURM's: runs a copy of the job script here, and says the number of the job
+cp "$1" "$STANDIN/$$.sh"
+setsid sh "$STANDIN/$$.sh" >>"$STANDIN/jobs.log" 2>&1 &
 echo $! >>"$STANDIN/jobs"
 echo "Submitted batch job $!"
 """
