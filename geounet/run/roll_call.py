@@ -23,10 +23,6 @@ _ENGINES = {"onnx": ("onnxruntime",), "torch-cpu": ("torch",), "cuda": ("torch",
 """Libraries in which an engine rounds."""
 
 
-class UnfitWorker(RequestError):
-    """A worker cannot take part in the run; others may."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Roll:
     """What every worker of a run must have."""
@@ -119,13 +115,13 @@ def _why_another_model(roll: Roll, who: str) -> str | None:
 
 
 def refuse_unfit(roll: Roll | None) -> None:
-    """UnfitWorker where this Dask worker cannot take part."""
+    """RequestError where this Dask worker cannot take part."""
     if roll is None:
         return
     from distributed import get_worker
 
     if (reason := why_unfit(roll, str(get_worker().name))) is not None:
-        raise UnfitWorker(reason)
+        raise RequestError(reason)
 
 
 async def answer(roll: Roll, dask_worker: Any = None) -> str | None:
