@@ -99,7 +99,9 @@ def read_area(path: str | Path, geobox: GeoBox) -> Geometry:
 def read_polygons(path: Path, crs: str | None, *, label: str = "--aoi") -> Geometry:
     """The union of a file's polygons in a CRS. Raises ConfigError, led by ``label``."""
     import geopandas
-    from shapely import force_2d, get_type_id, make_valid, union_all
+    from shapely import force_2d, get_type_id, union_all
+
+    from geounet.io.areas import valid_areas
 
     if crs is None:
         raise ConfigError(f"{label} {path}: the scene has no CRS, so nobody can say where the area lies on it")
@@ -115,4 +117,4 @@ def read_polygons(path: Path, crs: str | None, *, label: str = "--aoi") -> Geome
     polygons = frame.geometry[get_type_id(frame.geometry.to_numpy()) >= 3]
     if polygons.empty or polygons.is_empty.all():
         raise ConfigError(f"{label} {path} has no polygons; expected at least one")
-    return union_all(make_valid(force_2d(polygons.to_crs(crs).to_numpy())))
+    return union_all(valid_areas(force_2d(polygons.to_crs(crs).to_numpy())))

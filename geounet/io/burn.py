@@ -144,6 +144,8 @@ def _polygons(layer: BurnLayer, frame: GeoDataFrame, grid: GeoBox) -> NDArray[An
     import shapely
     from geopandas import GeoSeries
 
+    from geounet.io.areas import valid_areas
+
     shapes = shapely.force_2d(frame.geometry.to_numpy())
     dimensions = shapely.get_dimensions(shapes)
     if (dimensions == 0).any():
@@ -155,8 +157,7 @@ def _polygons(layer: BurnLayer, frame: GeoDataFrame, grid: GeoBox) -> NDArray[An
         wide = GeoSeries(shapes[lines], crs=frame.crs).to_crs(local).to_numpy()
         _check_finite(layer, wide)
         shapes[lines] = GeoSeries(shapely.buffer(wide, widths / 2), crs=local).to_crs(frame.crs).to_numpy()
-    if shapes.size and not shapely.is_valid(shapes).all():
-        shapes = shapely.make_valid(shapes)
+    shapes = valid_areas(shapes)
     edge = _EDGE * _units_per_pixel(grid, frame)
     placed = GeoSeries(shapely.segmentize(shapes, edge), crs=frame.crs).to_crs(grid.crs).to_numpy()
     _check_finite(layer, placed)
@@ -166,7 +167,8 @@ def _polygons(layer: BurnLayer, frame: GeoDataFrame, grid: GeoBox) -> NDArray[An
 def _check_finite(layer: BurnLayer, shapes: NDArray[Any]) -> None:
     import shapely
 
-    if shapes.size and not np.isfinite(shapely.total_bounds(shapes)).all():
+    there = shapes[~shapely.is_empty(shapes)]
+    if there.size and not np.isfinite(shapely.total_bounds(there)).all():
         raise ConfigError(f"{layer.path} has coordinates that do not fit its CRS, or lies far from the scene")
 
 

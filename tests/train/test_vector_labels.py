@@ -187,3 +187,14 @@ def test_a_window_has_the_pixels_that_it_has_in_the_whole_scene(
     centres = shapely.points(*(axis + 0.5 for axis in np.meshgrid(np.arange(64), np.arange(64))))
     on_the_line = shapely.dwithin(shapely.union_all([s.boundary for s in shapes]), centres, 1 / 256)
     assert not (truth != whole)[~on_the_line].any()  # ours snaps corners to 1/1024 of a pixel
+
+
+def test_a_spike_of_an_invalid_polygon_is_no_pixel(folder: Path) -> None:
+    """Mended it is a triangle and a line; an area that is no area at all burns nothing."""
+    spike = shapely.Polygon([(1, 6), (1, 1), (6, 6), (1, 6), (1, 40), (1, 6)])
+    flat = shapely.Polygon([(20, 20), (30, 30), (20, 20)])
+    write(folder / "spike.fgb", [spike, flat])
+    burnt = np.zeros((64, 64), np.uint8)
+    Burner([BurnLayer(path=folder / "spike.fgb", value=1)], GRID, label="x").burn(burnt, GRID.window)
+    expected = rasterize([shapely.Polygon([(1, 6), (1, 1), (6, 6)])], out_shape=(64, 64), dtype="uint8")
+    np.testing.assert_array_equal(burnt, expected)
