@@ -16,7 +16,7 @@ _GPU = "GPU"
 
 
 class Muster:
-    """Asks each worker once, when it is first seen, and remembers what it said."""
+    """Asks each worker when it is first seen, and one that cannot take part again: its share may come back."""
 
     def __init__(self, client: Client, work: Work, *, on_warning: Callable[[str], None]) -> None:
         """``on_warning`` hears of workers that join later and cannot take part."""
@@ -37,7 +37,7 @@ class Muster:
             self.resources = {_GPU: 1}
         if self.resources:
             workers = {name: worker for name, worker in workers.items() if _offers_gpu(worker)}
-        new = sorted(set(workers) - self._asked)
+        new = sorted(set(workers) - (self._asked - self.unfit))
         if self._work.roll is not None and new:
             self._ask(new)
         self._asked |= set(new)
@@ -51,11 +51,13 @@ class Muster:
 
     def _ask(self, new: list[str]) -> None:
         assert self._work.roll is not None
-        for worker, reason in call(self._client, self._work.roll, new).items():
-            if not self._has_begun:
-                raise RequestError(reason)
-            self._warn(f"{reason}; it gets no blocks of this run")
-            self.unfit.add(worker)
+        reasons = call(self._client, self._work.roll, new)
+        if reasons and not self._has_begun:
+            raise RequestError(next(iter(reasons.values())))
+        for worker, reason in reasons.items():
+            if worker not in self.unfit:
+                self._warn(f"{reason}; it gets no blocks until it can")
+        self.unfit = (self.unfit - set(new)) | set(reasons)
 
 
 def _offers_gpu(worker: Mapping[str, Any]) -> bool:

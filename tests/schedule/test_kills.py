@@ -94,8 +94,8 @@ def test_a_kill_every_few_seconds(place: Callable[..., Place]) -> None:
         row[0]: row[1] for row in rows
     }
     assert not list(there.out.glob(".geounet-*"))
-    catalog = json.loads((there.out / "catalog.json").read_text())
-    assert sum(link["rel"] == "item" for link in catalog["links"]) == SCENES
+    collection = json.loads((there.out / "collection.json").read_text())
+    assert sum(link["rel"] == "item" for link in collection["links"]) == SCENES
     for name in rng.sample(sorted(before), min(5, SCENES)):
         _same_as_undisturbed(there, there.scenes / f"{name}.tif")
     print(f"\n{SCENES} scenes, {kills} kills, {seconds:.0f} s; {sum(row[5] for row in rows)} deaths in the ledger")
