@@ -4,6 +4,10 @@ The first one raises KeyboardInterrupt, and the run says what is kept. But Pytho
 own instructions, and GDAL or a compiled kernel may be at work for minutes: a thread waits a second (some more
 where the run has worker processes to put away), then removes what is unfinished and leaves. Nothing is lost:
 whatever has its final name is whole (``geounet.io.atomic``).
+
+Nor is every instruction of Python's a place to raise: a library that is just being loaded prints errors of its own
+or swallows the interruption (NumPy's compiled half says that it failed to import), and one raised in a destructor
+is printed and forgotten. There an alarm a moment later tries again.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from typing import NoReturn
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _INTERRUPTED = 130
 _PATIENCE = 1.0  # seconds between the signal and the end
+_MOMENT = 0.01  # seconds until an interruption that cannot be raised here is tried again
 _TIDY = 5.0  # seconds for a run that has heard the signal and puts away its processes, or asks others to
 
 _said = threading.Lock()
@@ -39,8 +44,9 @@ def listen(last_word: Callable[[], object]) -> None:
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(reading, last_word), name="signals", daemon=True).start()
-    for number in _STOPS:
+    for number in (*_STOPS, signal.SIGALRM):
         signal.signal(number, _interrupt)
+    sys.unraisablehook = _not_forgotten
 
 
 def stopped() -> bool:
@@ -54,11 +60,33 @@ def speak() -> None:
         time.sleep(10 * _PATIENCE)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+def _interrupt(_signal: int, frame: FrameType | None) -> None:
     """The second signal is the watching thread's; the first must not be cut short in its cleaning up."""
-    if not _told.is_set():
-        _told.set()
-        raise KeyboardInterrupt
+    if _told.is_set():
+        return
+    if _is_loading(frame):
+        signal.setitimer(signal.ITIMER_REAL, _MOMENT)
+        return
+    _told.set()
+    raise KeyboardInterrupt
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    """Whether a module is being imported at this frame or around it."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _not_forgotten(lost: sys.UnraisableHookArgs) -> None:
+    """An interruption that nobody could catch has stopped nothing yet."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        _told.clear()
+        signal.setitimer(signal.ITIMER_REAL, _MOMENT)
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _watch(reading: int, last_word: Callable[[], object]) -> NoReturn:

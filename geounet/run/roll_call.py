@@ -1,7 +1,7 @@
 """Whether a worker can take part in a run: the same software, the same model, and it sees the same files.
 
-What travels is a :class:`Roll`. `geounet.run.muster` asks all workers before the first block, and those that join later
-before they get one; each looks at it once more before its own first block.
+What travels is a :class:`Roll`. `geounet.run.muster` asks all workers before the first block, and those that join
+later before they get one; each looks at it once more before its own first block.
 """
 
 from __future__ import annotations
