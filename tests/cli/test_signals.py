@@ -7,15 +7,14 @@ import sys
 from pathlib import Path
 
 LISTENING = """
-import os, signal, sys, time
+import os, signal, time
 from geounet.cli import signals
 signals.listen(lambda: print("last word"))
-begun = time.monotonic()
 try:
     {work}
-    time.sleep(5)
+    time.sleep(60)
 except KeyboardInterrupt:
-    print("stopped" if time.monotonic() - begun < 0.9 else "late")
+    print("stopped")
     os._exit(0)
 """
 

@@ -19,9 +19,9 @@ from contextlib import contextmanager
 stage, mark = sys.argv[1:3]
 del sys.argv[1:3]
 
-def busy():  # half a minute of C code that no signal cuts short, as of GDAL or of a compiled kernel
+def busy():  # minutes of C code that no signal cuts short, as of GDAL or of a compiled kernel
     open(mark, "w").close()
-    hashlib.pbkdf2_hmac("sha256", b"", b"", 100_000_000)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 1_000_000_000)
 
 from geounet.io import cog
 from geounet.run import vectorize
@@ -68,12 +68,10 @@ def test_while_something_that_cannot_be_stopped_writes(world, tmp_path, stage, n
     )
     try:
         wait_for(mark, process)
-        begun = time.monotonic()
         process.send_signal(number)
-        told, error = process.communicate(timeout=20)
+        told, error = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert time.monotonic() - begun < 4  # a second, on a machine that is busy with other things
     assert process.returncode == 130
     assert error.startswith("geounet: stopped")
     assert error.count("\n") == 1

@@ -118,7 +118,7 @@ def test_scheduler_that_is_not_there(address, big, tmp_path):
     call, _ = big
     started = time.monotonic()
     ended(spawn(*call, "-o", tmp_path / "out", "--scheduler", address)).refused(address, "does not answer")
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
 
 
 def test_scheduler(world, tmp_path):

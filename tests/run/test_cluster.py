@@ -82,7 +82,7 @@ def test_kill_9_with_workers_leaves_no_process_and_goes_on(case: Case, tmp_path:
     process.wait_for(lambda: process.receipts() >= 2)
     orphans = family(process)[1:]
     process.kill()
-    _, alive = psutil.wait_procs(orphans, timeout=30)
+    _, alive = psutil.wait_procs(orphans, timeout=120)
     assert not alive
     run = infer(case, tmp_path)
     assert run.resumed >= 2
@@ -98,7 +98,7 @@ def test_ctrl_c_with_workers(case: Case, tmp_path: Path) -> None:
     result = process.result(seconds=60)
     assert (result["exit"], result["error"]) == (130, "Interrupted")
     assert "Traceback" not in result["stderr"], result["stderr"]
-    _, alive = psutil.wait_procs(everyone, timeout=30)
+    _, alive = psutil.wait_procs(everyone, timeout=120)
     assert not alive
 
 

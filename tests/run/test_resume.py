@@ -83,12 +83,12 @@ def test_signals_to_the_whole_group_stop_the_run_and_it_goes_on(case: Case, tmp_
     process.wait_for(lambda: process.receipts() >= 3)
     os.killpg(process.popen.pid, sign)
     if sign == signal.SIGINT:
-        result = process.result(seconds=30)
+        result = process.result(seconds=120)
         assert (result["exit"], result["error"]) == (130, "Interrupted")
         assert "run the same command again" in result["message"]
         assert "Traceback" not in result["stderr"]
     else:
-        assert process.popen.wait(timeout=30) == -signal.SIGTERM
+        assert process.popen.wait(timeout=120) == -signal.SIGTERM
     run = infer(case, tmp_path)
     assert run.resumed >= 3
     assert hashes(tmp_path) == case.undisturbed

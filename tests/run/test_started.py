@@ -512,7 +512,7 @@ def test_a_run_over_ssh_with_tls(case: Case, tmp_path: Path, sshd: dict[str, Any
     tls = make_certificates(tmp_path / "tls")
     infer(case, tmp_path / "out", cluster={**sshd, "per_host": 2, "tls": tls})
     assert hashes(tmp_path / "out") == case.undisturbed
-    _, alive = psutil.wait_procs(set(remote_daskers()) - before, timeout=20)
+    _, alive = psutil.wait_procs(set(remote_daskers()) - before, timeout=120)
     assert not alive
 
 

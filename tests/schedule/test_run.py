@@ -101,7 +101,7 @@ def test_another_file_under_the_name_in_an_option_is_another_option(place: MakeP
     assert len(events(there.run(), "published")) == 1
     file.unlink()
     process = there.start()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert (process.returncode, err.count("\n"), file.name in err) == (2, 1, True), err
 
 
@@ -264,7 +264,7 @@ def test_no_scene_is_begun_on_a_full_disk(place: MakePlace) -> None:
     there = place(keep={"free": "9000TiB"})
     there.add("a", seed=1)
     process = there.start()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "no scene is begun" in err
     assert there.states() == {"a": "waiting"}
@@ -286,7 +286,7 @@ def test_watching_ends_with_a_signal(place: MakePlace) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in err
 
@@ -304,7 +304,7 @@ def test_watching_outlives_a_folder_that_is_away_for_a_while(place: MakePlace) -
     while json.loads(process.stdout.readline())["event"] != "published":
         pass
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 130
 
 
@@ -359,7 +359,7 @@ def test_a_configuration_that_cannot_work_is_one_line(
 ) -> None:
     there = place(**changes)
     process = there.start()
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (2, ""), err
     assert err.count("\n") == 1
     for word in words:
