@@ -9,8 +9,9 @@ from affine import Affine
 from pyproj import CRS, Geod, Transformer
 
 from geounet.grid.geobox import GeoBox
-from geounet.io.ground import Ground, planar_areas
+from geounet.io.ground import Ground
 from geounet.io.shapes import from_shapely
+from geounet.vector.planar import planar_areas
 
 MARS = (
     'PROJCS["Equirectangular MARS",GEOGCS["GCS_MARS",DATUM["D_MARS",SPHEROID["MARS",3396190,0]],'
