@@ -39,7 +39,7 @@ class Lost:
 def said(work: str, folder: Path) -> tuple[str, str]:
     code = LISTENING.format(work=work.strip())
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=240, check=False
     )
     return done.stdout.strip(), done.stderr.strip()
 

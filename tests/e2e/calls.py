@@ -46,7 +46,7 @@ def spawn(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     )
 
 
-def ended(process: subprocess.Popen[str], *, timeout: float = 60) -> Ending:
+def ended(process: subprocess.Popen[str], *, timeout: float = 240) -> Ending:
     """Wait for a process."""
     out, err = process.communicate(timeout=timeout)
     return Ending(process.returncode, out, err)

@@ -69,7 +69,7 @@ def test_while_something_that_cannot_be_stopped_writes(world, tmp_path, stage, n
     try:
         wait_for(mark, process)
         process.send_signal(number)
-        told, error = process.communicate(timeout=60)
+        told, error = process.communicate(timeout=240)
     finally:
         process.kill()
     assert process.returncode == 130
@@ -99,7 +99,7 @@ def test_while_the_program_is_being_loaded(world, tmp_path):
                 break
         time.sleep(0.002 + 0.015 * moment)
         process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=60)
+        _, rest = process.communicate(timeout=240)
         said = [line for line in rest.splitlines() if not line.startswith("import time:")]
         assert process.returncode in (0, 130), rest
         assert said in ([], ["geounet: stopped; run the same command again to go on"]), moment

@@ -33,7 +33,7 @@ def big(world):
 
 def wait_for_blocks(output, process, *, blocks=3):
     """Until a few blocks are finished."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while time.monotonic() < until:
         assert process.poll() is None, process.communicate()
         journals = list(output.glob(".geounet/*/journal.jsonl"))
@@ -118,7 +118,7 @@ def test_scheduler_that_is_not_there(address, big, tmp_path):
     call, _ = big
     started = time.monotonic()
     ended(spawn(*call, "-o", tmp_path / "out", "--scheduler", address)).refused(address, "does not answer")
-    assert time.monotonic() - started < 120
+    assert time.monotonic() - started < 200
 
 
 def test_scheduler(world, tmp_path):
@@ -142,7 +142,7 @@ def test_reader_of_the_output_has_gone(world):
 @pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", ">&- 2>&- <&-"])
 def test_streams_that_are_closed(world, closed):
     shell = f"'{sys.executable}' -m geounet info '{world.scene}' {closed}"
-    ending = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=60)
+    ending = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, timeout=240)
     assert (ending.returncode, ending.stderr) == (0, "")
 
 

@@ -189,7 +189,7 @@ def test_a_worker_whose_cable_is_cut(case: Case, cluster: StartCluster, tmp_path
     subprocess.run(["ip", "link", "set", cable, "down"], check=True)
     right(case, client, client.ended())
     subprocess.run(["ip", "link", "set", cable, "up"], check=True)
-    far.wait(timeout=60)  # it was left out, and ends
+    far.wait(timeout=240)  # it was left out, and ends
     assert hashes(client.output) == case.undisturbed
     assert not list(client.output.rglob(".geounet-*"))
 

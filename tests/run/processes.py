@@ -45,7 +45,7 @@ class Process:
         journal = self.journal
         return journal.read_bytes().count(b"\n") if journal else 0
 
-    def wait_for(self, condition: Any, *, seconds: float = 120) -> None:
+    def wait_for(self, condition: Any, *, seconds: float = 240) -> None:
         """Wait until ``condition()``; fails where the run ends before that."""
         deadline = time.monotonic() + seconds
         while not condition():

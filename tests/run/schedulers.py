@@ -63,7 +63,7 @@ def _process(
 
 
 def _told(log: Path, pattern: str) -> str:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         if found := re.search(pattern, log.read_text()):
             return found[1]

@@ -95,7 +95,7 @@ def test_ctrl_c_with_workers(case: Case, tmp_path: Path) -> None:
     process.wait_for(lambda: process.receipts() >= 2)
     everyone = family(process)
     os.killpg(process.popen.pid, signal.SIGINT)
-    result = process.result(seconds=60)
+    result = process.result(seconds=240)
     assert (result["exit"], result["error"]) == (130, "Interrupted")
     assert "Traceback" not in result["stderr"], result["stderr"]
     _, alive = psutil.wait_procs(everyone, timeout=120)
@@ -135,7 +135,7 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
     with log.open("w") as stream:
         first = subprocess.Popen([*command, "--no-dashboard"], stderr=stream, stdout=stream)
     address = ""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not address and time.monotonic() < deadline:
         found = re.search(r"Scheduler at:\s+(tcp://127\.0\.0\.1:\d+)", log.read_text())
         address = found[1] if found else ""
@@ -162,7 +162,7 @@ def _wait_for_worker(address: str) -> None:
     from distributed import Client
 
     with Client(address, set_as_default=False) as client:
-        client.wait_for_workers(1, timeout=60)
+        client.wait_for_workers(1, timeout=240)
 
 
 def test_an_external_scheduler(case: Case, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:

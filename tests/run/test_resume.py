@@ -83,7 +83,7 @@ def test_signals_to_the_whole_group_stop_the_run_and_it_goes_on(case: Case, tmp_
     process.wait_for(lambda: process.receipts() >= 3)
     os.killpg(process.popen.pid, sign)
     if sign == signal.SIGINT:
-        result = process.result(seconds=120)
+        result = process.result(seconds=240)
         assert (result["exit"], result["error"]) == (130, "Interrupted")
         assert "run the same command again" in result["message"]
         assert "Traceback" not in result["stderr"]

@@ -78,7 +78,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         **user,
     )
     url = f"postgresql://tester@/postgres?host={folder}"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 240
     while True:
         try:
             connect(url).close()

@@ -183,7 +183,7 @@ def test_a_database_that_cannot_take_them_is_one_line(postgres: str, place: Make
         there = place(publish={"postgis": url})
         there.add("a", seed=1)
         process = there.start()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
         assert (process.returncode, out, err.count("\n")) == (2, "", 1), err
         assert words in err
         assert "secret" not in err

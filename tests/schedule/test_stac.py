@@ -382,6 +382,6 @@ def test_a_mistake_is_one_line_with_exit_code_2(api: StacServer, place: Callable
     api.items = [item("a")]
     there = place(source={"stac": api.url, "assets": "B04"})
     process = there.start()
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     assert (process.returncode, out, err.count("\n")) == (2, "", 1)
     assert "allow-remote: true" in err

@@ -33,7 +33,7 @@ def hadolint(text: str) -> subprocess.CompletedProcess[str]:
     if not program.is_file():
         pytest.skip("hadolint is not installed")
     return subprocess.run(
-        [program, "--no-color", "-"], input=text, capture_output=True, text=True, check=False, timeout=60
+        [program, "--no-color", "-"], input=text, capture_output=True, text=True, check=False, timeout=240
     )
 
 

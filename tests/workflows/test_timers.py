@@ -85,7 +85,7 @@ def systemd_analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("systemd-analyze is not installed")
-    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=240)
 
 
 @pytest.fixture
