@@ -33,7 +33,7 @@ class Options(TypedDict, total=False):
     stack: bool
     nodata: float
     mask: str | Path
-    gsd: float
+    gsd: float | str
     aoi: str | Path
     workers: int
     threads: int
@@ -165,6 +165,12 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _gsd(value: Any) -> float | str | None:
+    if isinstance(value, str) and value in ("auto", "native"):
+        return None if value == "auto" else value
+    return _number(value)
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError(value)
@@ -218,6 +224,7 @@ _EXPECTED: dict[Callable[[Any], Any], str] = {
     _whole: "a whole number",
     _whole_or_auto: "a whole number or auto",
     _number: "a number",
+    _gsd: "a number of metres, native or auto",
     _threshold: "a probability such as 0.6, or a strong and a weak one such as 0.5:0.3",
     _flag: "true or false",
     _names: "names or numbers separated by commas",
@@ -241,6 +248,7 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "batch": _whole_or_auto,
     "block": _whole_or_auto,
     "memory": parse_size,
+    "gsd": _gsd,
     "bands": _names,
     "mask": _path_or_url,
     "threshold": _threshold,

@@ -33,7 +33,12 @@ _RUN_OPTIONS = [
     click.option("--stack", is_flag=True, default=None, help="The files are bands of one scene."),
     click.option("--nodata", type=float, metavar="VALUE", help="Pixel value that means: no data."),
     click.option("--mask", metavar="FILE", help="Raster whose non-zero pixels are left out (clouds)."),
-    click.option("--gsd", type=float, metavar="METRES", help="Show the scene to the network at this pixel size."),
+    click.option(
+        "--gsd",
+        metavar="METRES|native|auto",
+        help="Pixel size at which the network sees the scene [default: the model's own, where the scene is "
+        "coarser or much finer].",
+    ),
     click.option("--aoi", metavar="FILE", help="Polygons of a vector file: work only inside them."),
     click.option("--workers", type=int, metavar="N", help="Local worker processes [default: this process]."),
     click.option("--threads", type=int, metavar="N", help="Tiles at a time per process [default: all cores]."),

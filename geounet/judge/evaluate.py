@@ -206,8 +206,7 @@ def _seen(options: InferOptions, spec: ModelSpec, runs: Sequence[Run]) -> dict[s
     """How the network saw the scenes."""
     overlap = spec.overlap if options.overlap is None else options.overlap
     shown: dict[str, object] = {"tile": options.tile or spec.tile, "overlap": overlap, "tta": options.tta}
-    if options.gsd is not None:
-        shown["gsd"] = options.gsd
+    shown["gsd"] = "auto" if options.gsd is None else options.gsd
     return shown | {"engine": runs[0].engine}
 
 

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from geounet.errors import ModelError
 from geounet.grid.lattice import Lattice
-from geounet.io.scene import Scene
+from geounet.io.scene import MAX_RATIO, Scene
 from geounet.model.spec import ModelSpec
 
-_COARSE = 3  # times the coarsest pixels that a model is known to work on
+_COARSER, _FINER = 1.25, 0.5
+"""Times the model's pixel: scenes up to there are shown to the network as they are."""
+_TOO_COARSE = 4.0
+"""Times the model's pixel: from there on what the model looks for cannot be seen, at sixteen times the tiles."""
 
 
 def choose_bands(scene: Scene, spec: ModelSpec, *, given: bool) -> tuple[str, ...] | None:
@@ -40,6 +43,20 @@ def _may_be(found: Sequence[str], needed: Sequence[str]) -> bool:
     return all(name == wanted or name not in needed for name, wanted in zip(found, needed, strict=True))
 
 
+def choose_gsd(scene: Scene, spec: ModelSpec) -> float | None:
+    """Metres at which the network should see a scene whose user left it open; None: its own pixels are right.
+
+    A network knows things by their size in pixels, so a scene of other pixels than it learned on is resampled to
+    those it learned on: what this gives is measured in ``docs/decisions/0021``. Not where the scene is so coarse
+    that there is nothing to find.
+    """
+    own = scene.native_geobox.gsd()
+    if spec.gsd is None or own is None:
+        return None
+    ratio = own / spec.gsd
+    return spec.gsd if _COARSER < ratio <= _TOO_COARSE or 1 / MAX_RATIO < ratio < _FINER else None
+
+
 def fit_warnings(scene: Scene, spec: ModelSpec) -> list[str]:
     """What the user should know before trusting the result."""
     warnings = []
@@ -68,16 +85,24 @@ def overlap_warnings(lattice: Lattice, spec: ModelSpec) -> list[str]:
 
 
 def _resolution_warnings(scene: Scene, spec: ModelSpec) -> list[str]:
-    gsd = scene.geobox.gsd()
-    if spec.gsd is None or gsd is None:
+    own, seen = scene.native_geobox.gsd(), scene.geobox.gsd()
+    if spec.gsd is None or own is None or seen is None:
         return []
+    lines = []
+    if scene.geobox != scene.native_geobox:
+        lines.append(
+            f"the scene has {own:.3g} m per pixel, the network sees it at {seen:.3g} m: {(own / seen) ** 2:.2g} "
+            "times the tiles; --gsd native shows it as it is"
+        )
     low, high = spec.gsd_range or (spec.gsd / 1.5, spec.gsd * 1.5)
-    if low <= gsd <= high:
-        return []
-    remedy = f"--gsd {spec.gsd:.3g} resamples on the fly"
-    if gsd > _COARSE * high:
-        remedy = "what it looks for cannot be seen in such pixels, and resampling does not help: expect a poor map"
-    return [
-        f"the scene has {gsd:.3g} m per pixel, model {spec.name!r} was made for {spec.gsd:.3g} m (known to work "
-        f"from {low:.3g} to {high:.3g}); {remedy}"
-    ]
+    if own > _TOO_COARSE * spec.gsd:
+        lines.append(
+            f"the scene has {own:.3g} m per pixel, model {spec.name!r} was made for {spec.gsd:.3g} m: what it "
+            "looks for cannot be seen in such pixels, and resampling does not help: expect a poor map"
+        )
+    elif not low <= seen <= high:
+        lines.append(
+            f"the network sees {seen:.3g} m per pixel, model {spec.name!r} was made for {spec.gsd:.3g} m (known to "
+            f"work from {low:.3g} to {high:.3g}); --gsd {spec.gsd:.3g} resamples on the fly"
+        )
+    return lines

@@ -8,7 +8,7 @@ from pathlib import Path
 from geounet.io.access import safe_stem
 from geounet.io.scene import Scene
 from geounet.model.package import Package
-from geounet.run.fit import choose_bands
+from geounet.run.fit import choose_bands, choose_gsd
 from geounet.run.options import InferOptions
 
 
@@ -30,27 +30,32 @@ def folder_of(path: str, output: Path | None, *, several: bool) -> Path:
 
 
 def open_for(paths: Sequence[str | Path], options: InferOptions, package: Package) -> Scene:
-    """Open a scene with the bands that the model needs. Raises SceneError or ModelError, in one line."""
+    """Open a scene with the bands and in the pixels that the model needs.
+
+    Raises SceneError or ModelError, in one line.
+    """
     from geounet.io.scene import open_scene
 
-    def opened(bands: Sequence[str] | None) -> Scene:
+    def opened(bands: Sequence[str] | None, gsd: float | None) -> Scene:
         return open_scene(
             paths,
             bands=bands,
             nodata=options.nodata,
             mask=options.mask,
             stack=options.stack,
-            gsd=options.gsd,
+            gsd=gsd,
             allow_remote=options.allow_remote,
         )
 
-    if options.bands is not None:
-        scene = opened(options.bands)
-        choose_bands(scene, package.spec, given=True)
-        return scene
-    scene = opened(None)
-    chosen = choose_bands(scene, package.spec, given=False)
-    if chosen is None:
+    asked = options.gsd if isinstance(options.gsd, float) else None
+    scene = opened(options.bands, asked)
+    try:
+        bands = choose_bands(scene, package.spec, given=options.bands is not None) or options.bands
+        gsd = choose_gsd(scene, package.spec) if options.gsd is None else asked
+    except BaseException:
+        scene.close()
+        raise
+    if (bands, gsd) == (options.bands, asked):
         return scene
     scene.close()
-    return opened(chosen)
+    return opened(bands, gsd)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from geounet.errors import ConfigError
 from geounet.model.engine import Augmentation, Precision
@@ -41,8 +41,8 @@ class InferOptions:
     stack: bool = False
     nodata: float | None = None
     mask: str | None = None
-    gsd: float | None = None
-    """Metres at which the network sees the scene."""
+    gsd: float | Literal["native"] | None = None
+    """Metres at which the network sees the scene; ``native``: its own; None: see `geounet.run.fit.choose_gsd`."""
     aoi: Path | None = None
     workers: int = 0
     """Local worker processes; 0: threads of this process."""
@@ -88,7 +88,7 @@ class InferOptions:
         _one_of("tta", self.tta, ("none", "flips", "d4"))
         for name in self.formats:
             _one_of("format", name, VECTOR_FORMATS)
-        if self.gsd is not None and not 0 < self.gsd < 1e6:
+        if isinstance(self.gsd, float) and not 0 < self.gsd < 1e6:
             raise ConfigError(f"--gsd {self.gsd}: expected a positive number of metres")
         if self.workers and self.scheduler:
             raise ConfigError("--workers and --scheduler exclude each other: the scheduler's workers are used")

@@ -132,7 +132,7 @@ def _lattice(labels: LabelFile, path: Path, *, tile: int | None, overlap: int | 
     if "GEOUNET_GSD" in tags:
         raise RequestError(
             f"{path} was made with --gsd {tags['GEOUNET_GSD']}: its tiles lie on another grid, so that no line of "
-            "this raster is a tile's border; check a run without --gsd"
+            "this raster is a tile's border; check a run with --gsd native"
         )
     sides = [tile, overlap]
     for n, name in enumerate(("GEOUNET_TILE", "GEOUNET_OVERLAP")):

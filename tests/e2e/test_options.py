@@ -363,14 +363,45 @@ def test_no_path_at_all(geounet, world):
     geounet("info", "~nobody-of-that-name/scene.tif").refused("~nobody-of-that-name/scene.tif cannot be read")
 
 
-def test_advice_about_resolution_is_of_use(geounet, world, tmp_path):
-    """Nobody is told to blow up pixels in which a model cannot see what it looks for."""
-    for size, words in ((1.0, "--gsd 0.5 resamples"), (10.0, "expect a poor map")):
-        grid = Affine(size, 0, 300000, 0, -size, 2800000)
-        scene = write_scene(tmp_path / f"{size:g}.tif", texture((60, 60), bands=3), transform=grid)
-        ending = geounet("plan", scene, "-m", world.model)
-        assert ending.code == 0
-        assert words in ending.err
+@pytest.mark.parametrize(
+    ("size", "options", "words"),
+    [
+        (1.0, (), "sees it at 0.5 m: 4 times the tiles; --gsd native"),
+        (0.2, (), "sees it at 0.5 m: 0.16 times the tiles"),
+        (1.0, ("--gsd", "native"), "--gsd 0.5 resamples"),
+        (10.0, (), "expect a poor map"),
+        (10.0, ("--gsd", "0.5"), "expect a poor map"),
+        (0.5, (), ""),
+        (0.6, (), ""),
+    ],
+)
+def test_advice_about_resolution_is_of_use(size, options, words, geounet, world, tmp_path):
+    """What is done about it is said, with its price; nobody is told to blow up pixels that show nothing."""
+    ending = geounet("plan", _of_pixels(size, tmp_path), "-m", world.model, *options)
+    assert ending.code == 0
+    assert words in ending.err
+    assert bool(ending.err) == bool(words)
+
+
+@pytest.mark.parametrize(("size", "same"), [(1.0, "0.5"), (0.2, "0.5"), (0.3, "native"), (2.5, "native")])
+def test_the_network_sees_its_own_pixels(size, same, geounet, world, tmp_path):
+    """The model is of 0.5 m: up to four times that, and below half of it, the scene is resampled."""
+    scene, found = _of_pixels(size, tmp_path), []
+    for name, options in (("by itself", ()), ("asked", ("--gsd", same)), ("other", ("--gsd", "0.9"))):
+        out = tmp_path / name
+        assert geounet("infer", scene, "-m", world.model, "-o", out, *options).code == 0
+        with rasterio.open(out / "landuse.tif") as labels:
+            assert labels.shape == (60, 60)
+            found.append((labels.read(1), labels.tags().get("GEOUNET_GSD")))
+    (by_itself, told), (asked, told_asked), (other, _) = found
+    assert (by_itself == asked).all()
+    assert told == told_asked == (None if same == "native" else same)
+    assert (by_itself != other).any()
+
+
+def _of_pixels(size, folder):
+    grid = Affine(size, 0, 300000, 0, -size, 2800000)
+    return write_scene(folder / f"{size:g}.tif", texture((60, 60), bands=3), transform=grid)
 
 
 def test_cuda_without_cuda(geounet, world, tmp_path):
