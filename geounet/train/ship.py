@@ -36,6 +36,7 @@ def settle(training: Training) -> None:
     best = checkpoint.load(training.folder / BEST, digest=training.digest) if wanted else None
     if best is not None:
         training.average.load_state_dict(best["average"])
+        training.scores = best["scores"]  # of a training that was killed, perhaps newer than its last checkpoint
 
 
 def mix_start(training: Training, after: Training | None = None) -> None:
@@ -51,7 +52,7 @@ def mix_start(training: Training, after: Training | None = None) -> None:
         after.mix(training.start, share)
     if training.validation:
         scores = validate(training.average, training.validation, training.spec, training.marks)
-        training.scores = {"step": training.scores["step"], **scores}
+        training.scores = {"step": training.scores.get("step", training.step), **scores}
 
 
 def ship(job: Job, warn: Callable[[str], None], *, scored: Job | None = None) -> Path:

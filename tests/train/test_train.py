@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 import torch
 
-from geounet.errors import ConfigError, Interrupted, MissingExtraError, SceneError, WorkError
+from geounet.cli.main import run
+from geounet.errors import ConfigError, Interrupted, MissingExtraError, ModelError, SceneError, WorkError
 from geounet.model.networks import load_network, read_weights
 from geounet.model.package import load_model
-from geounet.train import TrainStep, checkpoint, plan_training, ship, train
+from geounet.train import TrainStep, checkpoint, package_training, plan_training, ship, train, train_folds
 from geounet.train.config import load_config
 from geounet.train.scenes import load_scenes
-from geounet.train.state import LAST, METRICS
+from geounet.train.state import BEST, LAST, METRICS
 from geounet.train.validate import predict
 
 Write = Callable[..., Path]
@@ -141,6 +142,74 @@ def test_ctrl_c_ends_between_two_steps_with_a_checkpoint(tiny: Write, tmp_path: 
     train(file, tmp_path / "out")
     train(file, tmp_path / "whole")
     assert_same(last_weights(tmp_path / "whole"), last_weights(tmp_path / "out"))
+
+
+def stopped(file: Path, output: Path, *, after: int) -> None:
+    """A training that ends without a word after a step; checkpoints are saved every second one."""
+
+    def cut(step: int) -> None:
+        if step == after:
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(file, output, tick=cut)
+
+
+def test_a_stopped_training_is_packaged_and_can_go_on(tiny: Write, tmp_path: Path) -> None:
+    file, output = tiny(), tmp_path / "out"
+    stopped(file, output, after=5)  # validated after 3 steps, saved after 4
+    best = torch.load(output / BEST, weights_only=True)
+    assert run(["train", str(file), "-o", str(output), "--package", "--device", "cpu", "-q"]) == 0
+    package = load_model(output / "tiny")
+    assert package.weights is not None
+    assert_same({k: v.float() for k, v in read_weights(package.weights).items()}, half(best["average"]))
+    record = package.spec.provenance
+    assert (record["step"], record["steps"], record["scores"]) == (3, 6, best["scores"])
+    assert train(file, output) == output / "tiny"
+    assert load_model(output / "tiny").spec.provenance["step"] in (3, 6)
+    train(file, tmp_path / "whole")
+    assert_same(last_weights(tmp_path / "whole"), last_weights(output))
+
+
+def half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights as a package has them: those of convolutions in float16, and no counters."""
+    return {
+        name: (tensor.half() if tensor.ndim == 4 else tensor).float()
+        for name, tensor in state.items()
+        if tensor.is_floating_point()
+    }
+
+
+def test_a_training_that_was_killed_before_its_first_checkpoint_is_packaged_by_its_scores_only(
+    tiny: Write, tmp_path: Path
+) -> None:
+    often = {"validate_every": 1, "save_every": 5, "tile": 32, "overlap": 8}
+    stopped(tiny(schedule=often), tmp_path / "best", after=2)
+    assert not (tmp_path / "best" / LAST).exists()
+    package = package_training(tiny(schedule=often), tmp_path / "best")
+    record = load_model(package).spec.provenance
+    assert record["step"] == record["scores"]["step"] in (1, 2)
+    stopped(tiny(schedule=often, ship="last"), tmp_path / "last", after=2)
+    for folder in (tmp_path / "last", tmp_path / "absent"):
+        with pytest.raises(ConfigError, match="has no checkpoint to package; expected the --output of a training"):
+            package_training(tiny(schedule=often, ship="last"), folder)
+    assert not (tmp_path / "last" / "tiny").exists()
+
+
+def test_a_folder_that_cannot_become_the_package_is_found_out_before_the_first_step(
+    tiny: Write, tmp_path: Path
+) -> None:
+    file, output = tiny(), tmp_path / "out"
+    (output / "tiny").mkdir(parents=True)
+    (output / "tiny" / "thesis.txt").write_text("mine")
+    for call in (train, plan_training, package_training):
+        with pytest.raises(ModelError, match=r"is there and is no model package \(it has no model\.json\)"):
+            call(file, output)
+    assert [path.name for path in output.iterdir()] == ["tiny"]
+    (tmp_path / "folds" / "fold-2" / "tiny").mkdir(parents=True)
+    with pytest.raises(ModelError, match="is no model package"):
+        train_folds(file, tmp_path / "folds", 2)
+    assert not (tmp_path / "folds" / "fold-1").exists()  # nor is the first fold trained
 
 
 def test_a_second_ctrl_c_ends_at_once(tiny: Write, tmp_path: Path) -> None:
