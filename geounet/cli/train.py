@@ -49,7 +49,8 @@ def train(  # noqa: PLR0917
     package of the checkpoints as they are. What a CONFIG.yaml may say:
     configs/train/*.yaml, with comments, and docs/training.md.
     """
-    asked = {"--folds": folds, "--samples": samples, "--package": package or None, "--dry-run": dry_run or None}
+    asked = {"--folds": folds, "--samples": samples, "--dry-run": dry_run or None}
+    asked |= {"--package": package or None} if folds is None else {}
     chosen = [name for name, wanted in asked.items() if wanted is not None]
     if len(chosen) > 1:
         first, second = chosen[:2]
@@ -61,6 +62,7 @@ def train(  # noqa: PLR0917
     if output is None:
         raise ConfigError("no folder given for the checkpoints and the package; expected --output DIR")
     if folds is not None:
+        given = _without_steps(given) | {"package": True} if package else given
         return _train_folds(config, output, folds, as_json=as_json, quiet=quiet, **given)
     from geounet.cli.train_progress import choose_train_progress
     from geounet.train import package_training, train

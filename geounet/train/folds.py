@@ -14,7 +14,7 @@ from geounet.errors import ConfigError
 from geounet.io.atomic import publish_text
 from geounet.model.package import load_model, package_folder
 from geounet.train.config import TrainConfig, load_config
-from geounet.train.recipe import train_config
+from geounet.train.recipe import package_config, train_config
 from geounet.train.scenes import TrainScene, load_scenes
 from geounet.train.state import TrainStep
 
@@ -26,6 +26,7 @@ def train_folds(
     output: str | Path,
     folds: int,
     *,
+    package: bool = False,
     progress: Callable[[TrainStep], None] | None = None,
     tick: Callable[[int], None] | None = None,
     begin: Callable[[int, tuple[str, ...]], None] | None = None,
@@ -34,6 +35,7 @@ def train_folds(
 ) -> Path:
     """Train each fold in ``<output>/fold-<n>``; returns ``<output>/folds.json``, scores of each and their spread.
 
+    With ``package`` nothing is trained: each fold is what its checkpoints are (`geounet.train.package_training`).
     ``options`` are those of `geounet.train.train`; ``begin`` is told each fold's number and what it validates on.
     Folds that were finished are not trained again. Raises ConfigError where there are fewer groups than folds,
     or several devices, ModelError where a package could not be saved.
@@ -45,14 +47,16 @@ def train_folds(
     parts = _divided(config, file.parent, folder / "cache", folds)
     for number in range(1, folds + 1):  # not hours later, when it is its turn
         package_folder(folder / _fold(number) / config.name, overwrite=True)
-    options |= {"base": file.parent, "cache": folder / "cache", "progress": progress, "tick": tick, "warn": warn}
+    options |= {"base": file.parent, "cache": folder / "cache", "warn": warn}
+    options |= {} if package else {"progress": progress, "tick": tick}
+    make = package_config if package else train_config
     found = []
     for number, groups in enumerate(parts, start=1):
         if begin is not None:
             begin(number, groups)
-        package = train_config(_of_fold(config, groups), folder / _fold(number), **options)
-        told = {"fold": number, "validated_on": groups, "package": str(package.relative_to(folder))}
-        found.append({**told, **load_model(package).spec.provenance["scores"]})
+        made = make(_of_fold(config, groups), folder / _fold(number), **options)
+        told = {"fold": number, "validated_on": groups, "package": str(made.relative_to(folder))}
+        found.append({**told, **load_model(made).spec.provenance["scores"]})
     return publish_text(folder / SUMMARY, json.dumps({"folds": found, **_spread(found)}, indent=2) + "\n")
 
 

@@ -85,7 +85,9 @@ def begin(
         marks=tuple(None if h.marks is None else names.index(h.marks) for h in config.heads),
         class_weights=_class_weights(config, class_counts(material.surveys)),
         network=network,
-        source=WindowSource(material.learned, config, Scaling.of(spec.bands, spec.dtype), surveys=material.surveys),
+        source=WindowSource(
+            material.learned, config, Scaling.of(spec.bands, spec.dtype), surveys=material.surveys, spec=spec
+        ),
         validation=material.held,
         folder=folder,
         digest=_digest(config, [*material.learned, *material.held], "" if after is None else after.digest),

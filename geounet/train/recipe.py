@@ -69,7 +69,7 @@ def train_config(
     from geounet.train.trainer import helps
 
     with torch_threads(threads):
-        _check(config, folder, devices=devices)
+        check(config, folder, devices=devices)
         job = prepare(config, folder, base=base, cache=cache, fresh=fresh, device=device, devices=devices)
         if not helps():
             job.tell_doubts(warn)
@@ -88,12 +88,6 @@ def train_config(
         return ship(last, warn, scored=job)
 
 
-def _check(config: TrainConfig, folder: Path, *, devices: int = 1) -> None:
-    """What would only be found out after hours: raises ModelError where the package cannot be saved."""
-    package_folder(folder / config.name, overwrite=True)
-    check_finish(config, devices=devices)
-
-
 def package_training(
     config_path: str | os.PathLike[str],
     output: str | os.PathLike[str],
@@ -105,24 +99,44 @@ def package_training(
     """The model package of a training that was stopped, from its checkpoints as they are; no step is trained.
 
     It holds what `train` would have shipped, had it ended there: the best validated weights or those of the last
-    checkpoint, and those of the last steps on all scenes where they had begun. Training can go on afterwards.
-    Raises ConfigError where there is no checkpoint, and as `train` does.
+    checkpoint (scored now), and those of the last steps on all scenes where they had begun. Training can go on
+    afterwards. Raises ConfigError where there is no checkpoint, and as `train` does.
     """
     file, folder = Path(config_path), Path(output)
-    config = load_config(file)
+    options: dict[str, Any] = {"device": device, "threads": threads, "warn": warn}
+    return package_config(load_config(file), folder, base=file.parent, cache=folder / "cache", **options)
+
+
+def package_config(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    base: Path,
+    cache: Path,
+    device: str | None = None,
+    threads: int | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> Path:
+    """`package_training` for a file that was read: ``base`` is its folder, ``cache`` that of the decoded scenes."""
     with torch_threads(threads):
-        _check(config, folder)
+        check(config, folder)
         shipped = (LAST,) if config.ship == "last" else (BEST, LAST)
         if not any((folder / name).is_file() for name in shipped):
             raise ConfigError(f"{folder} has no checkpoint to package; expected the --output of a training")
-        job = prepare(config, folder, base=file.parent, cache=folder / "cache", device=device)
-        settle(job.training)
+        job = prepare(config, folder, base=base, cache=cache, device=device)
+        settle(job.training, again=True)
         if not has_begun(job):
             mix_start(job.training)
             return ship(job, warn)
-        last = begin_finish(job, base=file.parent, cache=folder / "cache")
+        last = begin_finish(job, base=base, cache=cache)
         mix_start(job.training, last.training)
         return ship(last, warn, scored=job)
+
+
+def check(config: TrainConfig, folder: Path, *, devices: int = 1) -> None:
+    """What would only be found out after hours: raises ModelError where the package cannot be saved."""
+    package_folder(folder / config.name, overwrite=True)
+    check_finish(config, devices=devices)
 
 
 def plan_training(
@@ -144,7 +158,7 @@ def plan_training(
     options: dict[str, Any] = {"fresh": fresh, "device": device, "devices": devices}
     with torch_threads(threads), TemporaryDirectory(prefix="geounet-") as scratch:
         folder = Path(output or scratch)
-        _check(config, folder, devices=devices)
+        check(config, folder, devices=devices)
         job = prepare(config, folder, base=file.parent, cache=folder / "cache", **options)
         package = None if output is None else str(folder / config.name)
         return TrainPlan.of(job.training, job.material, doubts=job.doubts, package=package)
