@@ -100,6 +100,7 @@ def _tell_model(package: Any, *, stored: bool) -> None:
         [
             ("architecture", f"{spec.architecture}{graph} {dict(spec.hyperparameters) or ''}"),
             ("bands", ", ".join(f"{b.name} ({b.mean:.4g} ± {b.std:.4g})" for b in spec.bands) + f", {spec.dtype}"),
+            *([] if spec.stretch is None else [("stretch", _stretch(spec))]),
             *(
                 (f"head {head.name}", f"{head.kind}: {', '.join(c.name for c in head.classes)}")
                 for head in spec.heads
@@ -114,6 +115,11 @@ def _tell_model(package: Any, *, stored: bool) -> None:
     show.table(
         [(name.replace("_", " "), _told(value)) for name, value in spec.provenance.items() if name != "config"]
     )
+
+
+def _stretch(spec: Any) -> str:
+    low, high = spec.stretch
+    return f"the 2nd and 98th percentile of every scene are taken as {low:g} and {high:g}"
 
 
 def _told(value: Any) -> str:

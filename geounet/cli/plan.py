@@ -56,6 +56,7 @@ def _show(plan: Any, measured: Any, *, base: Any, as_json: bool, elsewhere: str 
             width=plan.geobox.width,
             height=plan.geobox.height,
             model=spec.name,
+            stretch=plan.stretch,
             engine=measured.engine,
             batch=measured.batch,
             threads=plan.request.threads,
@@ -96,6 +97,7 @@ def _rows(plan: Any, measured: Any) -> list[tuple[str, str]]:
     processes = "1 process" if plan.workers == 1 else f"{plan.workers} processes"
     return [
         ("model", f"{spec.name} {spec.version}: {heads}"),
+        *([] if plan.stretch is None else [("stretch", f"{plan.stretch}, 2nd and 98th percentile of the scene")]),
         (
             "engine",
             f"{measured.engine}, {human.count(request.threads, 'tile')} at a time in {processes}",

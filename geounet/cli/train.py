@@ -23,6 +23,7 @@ from geounet.errors import ConfigError
 @click.option("--devices", type=int, default=1, metavar="N", help="So many of them share each batch [default: 1].")
 @click.option("--threads", type=int, metavar="N", help="Threads of the network's kernels [default: all cores].")
 @click.option("--fresh", is_flag=True, help="Forget the checkpoints of an earlier training.")
+@click.option("--package", is_flag=True, help="Package the checkpoints of a stopped training; train nothing.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything, say what would be done, train nothing.")
 @output_options
 def train(  # noqa: PLR0917
@@ -30,6 +31,7 @@ def train(  # noqa: PLR0917
     output: str | None,
     folds: int | None,
     samples: str | None,
+    package: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -43,12 +45,15 @@ def train(  # noqa: PLR0917
     geounet train configs/train/unet-2015.yaml -o trained
     geounet infer scene.tif --model trained/unet-2015
 
-    Stopped with Ctrl-C or killed, the same command goes on from the last checkpoint. What a CONFIG.yaml may say:
+    Stopped with Ctrl-C or killed, the same command goes on from the last checkpoint, and --package makes the model
+    package of the checkpoints as they are. What a CONFIG.yaml may say:
     configs/train/*.yaml, with comments, and docs/training.md.
     """
-    asked = {"--folds": folds is not None, "--samples": samples is not None, "--dry-run": dry_run}
-    if sum(asked.values()) > 1:
-        first, second = [name for name, wanted in asked.items() if wanted][:2]
+    asked = {"--folds": folds, "--samples": samples, "--dry-run": dry_run or None}
+    asked |= {"--package": package or None} if folds is None else {}
+    chosen = [name for name, wanted in asked.items() if wanted is not None]
+    if len(chosen) > 1:
+        first, second = chosen[:2]
         raise ConfigError(f"{first} and {second} do not go together; leave one of them out")
     if samples is not None:
         return _draw(config, samples, output, as_json=as_json, quiet=quiet)
@@ -57,17 +62,28 @@ def train(  # noqa: PLR0917
     if output is None:
         raise ConfigError("no folder given for the checkpoints and the package; expected --output DIR")
     if folds is not None:
+        given = _without_steps(given) | {"package": True} if package else given
         return _train_folds(config, output, folds, as_json=as_json, quiet=quiet, **given)
     from geounet.cli.train_progress import choose_train_progress
-    from geounet.train import train
+    from geounet.train import package_training, train
 
     with choose_train_progress(as_json=as_json, quiet=quiet) as progress:
-        folder = train(config, output, progress=progress.tell, tick=progress.tick, warn=progress.warn, **given)
+        if package:
+            folder = package_training(config, output, warn=progress.warn, **_without_steps(given))
+        else:
+            folder = train(config, output, progress=progress.tell, tick=progress.tick, warn=progress.warn, **given)
     if as_json:
         show.json_line("done", package=folder)
     elif not quiet:
         click.echo(f"model package in {folder}; run: geounet infer SCENE --model {folder}")
     return 0
+
+
+def _without_steps(given: dict[str, Any]) -> dict[str, Any]:
+    """What packaging needs of the options of a training. ConfigError for those that mean steps."""
+    if given["fresh"] or given["devices"] != 1:
+        raise ConfigError("--package takes the checkpoints as they are; leave --fresh and --devices out")
+    return {name: given[name] for name in ("device", "threads")}
 
 
 def _train_folds(config: str, output: str, folds: int, *, as_json: bool, quiet: bool, **given: Any) -> int:

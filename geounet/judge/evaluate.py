@@ -11,7 +11,7 @@ from pathlib import Path
 from geounet.errors import ConfigError, RequestError
 from geounet.judge.data import Judged, labelled_scenes
 from geounet.judge.evaluation import Evaluation
-from geounet.model.package import load_model
+from geounet.model.package import Package, load_model
 from geounet.model.spec import Head, ModelSpec
 from geounet.run.options import InferOptions
 from geounet.run.pipeline import infer_scene
@@ -49,29 +49,39 @@ def evaluate_scenes(
     """
     if output is not None:
         check_free(output, overwrite=overwrite)
-    progress = progress or Progress()
     package = load_model(options.model, allow_pickle=options.allow_pickle)
     with _maps_folder(options) as maps, tempfile.TemporaryDirectory(prefix="geounet-") as scratch:
-        scenes = [*pairs]
-        doubts: list[str] = []
+        scenes, doubts = [*pairs], list[str]()
         if data is not None:
             scenes, doubts = labelled_scenes(data, package.spec, only=only, side=side, scratch=Path(scratch))
         _check_names(scenes)
-        runs = _map_all(scenes, options, maps, progress)
-        parts, warnings = _score(
-            scenes, runs, package.spec, options=options, settings=settings, scratch=Path(scratch)
-        )
-    found = Evaluation(
+        runs = _map_all(scenes, options, maps, progress or Progress())
+        found = _evaluation(package, scenes, runs, options=options, settings=settings, scratch=Path(scratch))
+    found = replace(found, warnings=(*seen_before(scenes, package.spec), *doubts, *found.warnings))
+    if output is not None:
+        found.write(output)
+    return found
+
+
+def _evaluation(
+    package: Package,
+    scenes: Sequence[Judged],
+    runs: Sequence[Run],
+    *,
+    options: InferOptions,
+    settings: Settings,
+    scratch: Path,
+) -> Evaluation:
+    """The scores of the maps, and of which model and options they are."""
+    parts, warnings = _score(scenes, runs, package.spec, options=options, settings=settings, scratch=scratch)
+    return Evaluation(
         model=f"{package.spec.name} {package.spec.version}",
         digest=package.digest,
         scenes=_names(scenes),
         parts=parts,
         settings=_seen(options, package.spec, runs),
-        warnings=(*seen_before(scenes, package.spec), *doubts, *warnings),
+        warnings=tuple(warnings),
     )
-    if output is not None:
-        found.write(output)
-    return found
 
 
 @contextmanager

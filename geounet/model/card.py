@@ -40,6 +40,8 @@ def to_item(spec: ModelSpec, *, assets: Mapping[str, Any], digest: str, created:
         "geounet:gsd_range": list(spec.gsd_range) if spec.gsd_range else None,
         "geounet:provenance": dict(spec.provenance),
     }
+    if spec.stretch is not None:  # left out elsewhere, so that older digests hold
+        properties["geounet:stretch"] = list(spec.stretch)
     if spec.receptive_field is not None:
         properties["geounet:receptive_field"] = spec.receptive_field
     if spec.gsd is not None:
@@ -107,7 +109,7 @@ def _read_properties(p: Mapping[str, Any]) -> ModelSpec:
     scaling = given["value_scaling"]
     if len(scaling) != len(given["bands"]):
         raise ValueError(f"{len(given['bands'])} bands but {len(scaling)} value scalings")
-    gsd_range = p.get("geounet:gsd_range")
+    gsd_range, stretch = p.get("geounet:gsd_range"), p.get("geounet:stretch")
     return ModelSpec(
         name=p["mlm:name"],
         version=str(p.get("version", "0")),
@@ -120,6 +122,7 @@ def _read_properties(p: Mapping[str, Any]) -> ModelSpec:
             for band, s in zip(given["bands"], scaling, strict=True)
         ),
         dtype=given["input"]["data_type"],
+        stretch=(_finite(stretch[0]), _finite(stretch[1])) if stretch else None,
         heads=tuple(_read_head(output) for output in p["mlm:output"]),
         tile=int(p.get("geounet:tile", given["input"]["shape"][-1])),
         overlap=int(p.get("geounet:overlap", 128)),

@@ -5,7 +5,7 @@ Each needs a small YAML beside it that says what its format does not: ``geounet.
 
     bands: [{name: red, mean: 123.7, std: 58.4}, …]   # raw pixel values
     heads: [{name: landuse, kind: classes, classes: [{name: building, color: "#d7483b"}, …]}]
-    tile: 512          # optional, as are overlap, divisor, dtype, gsd, name, description, license
+    tile: 512          # optional, as are overlap, divisor, dtype, gsd, stretch, name, description, license
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from geounet.model.spec import Head, InputBand, LabelClass, ModelSpec
 
 _FALLBACK_COLORS = ("#d7483b", "#d9c7a0", "#4a4a55", "#5fa052", "#3f88c5", "#b07aa1", "#edc948", "#76b7b2")
 _OPTIONAL = ("name", "version", "description", "license", "dtype", "tile", "overlap", "divisor", "gsd")
-_SIDECAR_KEYS = {"bands", "heads", "provenance", *_OPTIONAL}
+_SIDECAR_KEYS = {"bands", "heads", "stretch", "provenance", *_OPTIONAL}
 
 
 def load_onnx_file(path: Path) -> Package:
@@ -102,9 +102,15 @@ def _read_sidecar(given: Mapping[str, Any], *, name: str, **network: Any) -> Mod
         **fields,
         **network,
         bands=tuple(InputBand(name=b["name"], mean=float(b["mean"]), std=float(b["std"])) for b in given["bands"]),
+        stretch=_stretch(given["stretch"]) if "stretch" in given else None,
         heads=tuple(_read_head(head) for head in given["heads"]),
         provenance=given.get("provenance", {}),
     )
+
+
+def _stretch(given: Any) -> tuple[float, float]:
+    low, high = given
+    return float(low), float(high)
 
 
 def _read_head(given: Mapping[str, Any]) -> Head:

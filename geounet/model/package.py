@@ -120,11 +120,7 @@ def save_package(
     Raises ModelError where the folder exists and ``overwrite`` was not given, or where it is no model package:
     nothing but a package is ever replaced.
     """
-    target = Path(os.path.abspath(folder))  # noqa: PTH100  links stay, ".." goes: the name is renamed
-    if target.exists() and not overwrite:
-        raise ModelError(f"{target} exists; choose another folder, or allow overwriting (--overwrite)")
-    if target.is_symlink() or (target.exists() and not (target / CARD).is_file()):
-        raise ModelError(f"{target} is there and is no model package (it has no {CARD}); choose another folder")
+    target = package_folder(folder, overwrite=overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -135,6 +131,16 @@ def save_package(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return _load_folder(target, origin=str(target))
+
+
+def package_folder(folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Where a package will be, as an absolute path; ModelError where :func:`save_package` could not save it."""
+    target = Path(os.path.abspath(folder))  # noqa: PTH100  links stay, ".." goes: the name is renamed
+    if target.exists() and not overwrite:
+        raise ModelError(f"{target} exists; choose another folder, or allow overwriting (--overwrite)")
+    if target.is_symlink() or (target.exists() and not (target / CARD).is_file()):
+        raise ModelError(f"{target} is there and is no model package (it has no {CARD}); choose another folder")
+    return target
 
 
 def _swap(staging: Path, target: Path) -> None:

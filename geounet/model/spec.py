@@ -126,6 +126,9 @@ class ModelSpec:
     bands: tuple[InputBand, ...]
     dtype: str = "uint8"
     """dtype of the raw pixels that the scaling was made for; another one is reported."""
+    stretch: tuple[float, float] | None = None
+    """Raw values that the 2nd and 98th percentile of a scene are brought to, once for the whole scene
+    (`geounet.model.stretch`); None: pixels are scaled as they are."""
     heads: tuple[Head, ...]
     tile: int = 512
     overlap: int = 128
@@ -164,6 +167,12 @@ class ModelSpec:
         self._check_numbers()
 
     def _check_numbers(self) -> None:
+        if self.stretch is not None and not (
+            math.isfinite(self.stretch[0]) and self.stretch[0] < self.stretch[1] < math.inf
+        ):
+            raise ModelError(
+                f"model {self.name!r}: stretch {list(self.stretch)}; expected two numbers, low and high"
+            )
         whole = {"tile": self.tile, "overlap": self.overlap, "divisor": self.divisor}
         for name, value in whole.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < (name != "overlap"):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +126,7 @@ class BlockRunner:
                 f"{work.model_digest[:12]}… in the run; install the same package everywhere"
             )
         self._work = work
-        self._engine: Engine = open_engine(package, work.request)
+        self._engine: Engine = open_engine(replace(package, spec=work.spec), work.request)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         try:

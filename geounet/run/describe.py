@@ -132,6 +132,7 @@ def _settings(context: RunContext) -> dict[str, str]:
         "simplification": f"{options.simplify:g} m",
         "smoothing": "yes" if options.smooth else "no",
         "threshold of masks": options.threshold or "the model's",
+        **({} if plan.stretch is None else {"stretch": plan.stretch}),
         **({"outlines with right angles": ", ".join(options.regularize)} if options.regularize else {}),
         **_line_settings(context),
     }

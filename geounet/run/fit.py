@@ -1,4 +1,4 @@
-"""Does this model fit this scene? Bands, value range and resolution, said before the first tile."""
+"""Does this model fit this scene? Bands, exposure, value range and resolution, before the first tile."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from geounet.errors import ModelError
 from geounet.grid.lattice import Lattice
+from geounet.grid.spread import spread_windows
 from geounet.io.scene import MAX_RATIO, Scene
 from geounet.model.spec import ModelSpec
+from geounet.model.stretch import Limits, find_limits
 
 _COARSER, _FINER = 1.25, 0.5
 """Times the model's pixel: scenes up to there are shown to the network as they are."""
@@ -57,10 +59,21 @@ def choose_gsd(scene: Scene, spec: ModelSpec) -> float | None:
     return spec.gsd if _COARSER < ratio <= _TOO_COARSE or 1 / MAX_RATIO < ratio < _FINER else None
 
 
+def scene_limits(scene: Scene, spec: ModelSpec) -> Limits | None:
+    """What a scene's stretch goes by, where the model asks for one: of a sample that its size alone decides.
+
+    Full resolution, so that overviews say nothing; no area of interest, so that it changes nothing.
+    """
+    if spec.stretch is None:
+        return None
+    pieces = map(scene.read, spread_windows(*scene.geobox.shape))
+    return find_limits((piece.data, piece.valid) for piece in pieces)
+
+
 def fit_warnings(scene: Scene, spec: ModelSpec) -> list[str]:
     """What the user should know before trusting the result."""
     warnings = []
-    if scene.dtype != spec.dtype:
+    if scene.dtype != spec.dtype and spec.stretch is None:
         warnings.append(
             f"the scene's pixels are {scene.dtype}, model {spec.name!r} was made for {spec.dtype}: unless the "
             "values have the same range, rescale the scene first (gdal_translate -ot Byte -scale)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from geounet.model.engine import (
     sharing_warning,
 )
 from geounet.model.package import Package
+from geounet.model.stretch import Limits, stretched
 from geounet.run.cores import usable_cores
-from geounet.run.fit import fit_warnings, overlap_warnings
+from geounet.run.fit import fit_warnings, overlap_warnings, scene_limits
 from geounet.run.options import InferOptions
 
 _WIDEST = 8192  # pixels; wider blocks save little and their canvas grows
@@ -80,6 +81,8 @@ class Plan:
     output: Path
     costs: Costs
     warnings: tuple[str, ...]
+    limits: Limits | None = None
+    """Raw values at the percentiles of the scene, which its scaling goes by; None: it goes by the model alone."""
     scene_time: str | None = None
     """RFC 3339; when the scene was taken, where somebody knows better than its file."""
     catalog_href: str | None = None
@@ -96,6 +99,14 @@ class Plan:
         return key_of(shape=self.geobox.shape, dtype=self.dtype, **self._recipe)
 
     @property
+    def stretch(self) -> str | None:
+        """Which raw values of the scene are taken for which, where the model asks for that."""
+        known = self.package.spec.stretch
+        if known is None or self.limits is None:
+            return None
+        return f"{self.limits[0]:g} to {self.limits[1]:g} as {known[0]:g} to {known[1]:g}"
+
+    @property
     def _recipe(self) -> dict[str, Any]:
         return {
             "version": 1,
@@ -108,6 +119,7 @@ class Plan:
             "precision": self.request.precision,
             "engine": self.engine,
             "gsd": self.scene.gsd,
+            **({} if self.limits is None else {"limits": self.limits}),
         }
 
 
@@ -122,6 +134,8 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
     lattice = _lattice(scene, package, options)
     request = _request(package, options, tile=lattice.tile, workers=workers)
     partition, memory = _within_budget(lattice, options, per_column=column_bytes(scene, package, lattice.tile))
+    limits = scene_limits(scene, package.spec)
+    package = replace(package, spec=stretched(package.spec, limits, dtype=scene.dtype))
     return Plan(
         scene=scene.spec,
         scene_name=scene.name,
@@ -143,6 +157,7 @@ def make_plan(scene: Scene, package: Package, options: InferOptions, *, output: 
             *overlap_warnings(lattice, package.spec),
             *_device_warnings(options, request),
         ),
+        limits=limits,
     )
 
 

@@ -216,6 +216,8 @@ def provenance(context: RunContext) -> dict[str, str]:
         "GEOUNET_OVERLAP": str(plan.lattice.rows.overlap),
         "GEOUNET_TTA": plan.request.tta,
     }
+    if plan.stretch is not None:
+        tags["GEOUNET_STRETCH"] = plan.stretch
     if context.options.threshold is not None:
         tags["GEOUNET_THRESHOLD"] = str(Threshold.parse(context.options.threshold))
     if plan.scene.gsd is not None:

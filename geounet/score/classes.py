@@ -47,14 +47,8 @@ def match_classes(truth: Legend, predicted: Legend, wanted: Sequence[str] = ()) 
     wanted, given = _split(wanted)
     if given:
         truth, predicted = (Legend(values=x.values, names={**x.names, **given}) for x in (truth, predicted))
-    by_name = (
-        not given and bool(_keys(truth, True) & _keys(predicted, True)) and bool(truth.names and predicted.names)
-    )
-    if not _keys(truth, by_name) & _keys(predicted, by_name):
-        raise RequestError(
-            f"no class is in both: the truth has {_listed(truth)}, the prediction {_listed(predicted)}; "
-            "give --classes NUMBER=NAME,… if the numbers mean the same"
-        )
+    by_name = not given and _share_names(truth, predicted)
+    _check_common(truth, predicted, by_name)
     occurring = {_key(legend, v, by_name): None for legend in (truth, predicted) for v in legend.values}
     labels = {_key(legend, v, by_name): _name(legend, v) for legend in (predicted, truth) for v in _all(legend)}
     if not by_name:
@@ -77,6 +71,20 @@ def match_classes(truth: Legend, predicted: Legend, wanted: Sequence[str] = ()) 
             ),
         ),
     )
+
+
+def _share_names(truth: Legend, predicted: Legend) -> bool:
+    """Whether both files name their classes, and one of them alike."""
+    return bool(truth.names and predicted.names and _keys(truth, True) & _keys(predicted, True))
+
+
+def _check_common(truth: Legend, predicted: Legend, by_name: bool) -> None:
+    """RequestError where no class is in both."""
+    if not _keys(truth, by_name) & _keys(predicted, by_name):
+        raise RequestError(
+            f"no class is in both: the truth has {_listed(truth)}, the prediction {_listed(predicted)}; "
+            "give --classes NUMBER=NAME,… if the numbers mean the same"
+        )
 
 
 def match_mask(truth: Legend, predicted: Legend, wanted: Sequence[str] = ()) -> Matching:

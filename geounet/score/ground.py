@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,33 +94,47 @@ def _score_polygons(pair: VectorPair, settings: Settings, paths: tuple[str, str]
     values = score((ground.sum(0), objects.sum(0)))
     used = ground.any((1, 2))
     limits = intervals((ground[used], objects[used]), score, draws=settings.draws, seed=settings.seed)
-    means = {k: v for k, v in values.items() if k.startswith("mean_")}
-    by_class = {k: v for k, v in values.items() if k not in means}
-    totals = ground.sum(0)
-    missed, false = (ground[:, scored, i] - ground[:, scored, 0] for i in (1, 2))
-    all_ground = ground[:, scored, 1].sum(1) + ground[:, scored, 2].sum(1)
     return Scores(
         kind="polygons",
         prediction=paths[0],
         truth=paths[1],
-        summary=scores_with_limits(means, limits),
-        classes=tuple(
-            ClassScores(
-                name=name,
-                support=float(totals[i, 1]),
-                scores=scores_with_limits(by_class, limits, i),
-                scored=bool(scored[i]),
-            )
-            for i, name in enumerate(pair.classes)
-        ),
+        summary=scores_with_limits({k: v for k, v in values.items() if k.startswith("mean_")}, limits),
+        classes=_polygon_classes(pair.classes, scored, ground.sum(0)[:, 1], values, limits),
         matrix=matrix,
         matrix_names=(*pair.classes, NO_POLYGON),
         unit="m²",
         amounts={"truth_objects": len(pair.truth), "prediction_objects": len(pair.predicted)},
-        worst=_worst(pair, squares, missed.sum(1), false.sum(1), all_ground, unit="m²"),
+        worst=_worst_ground(pair, squares, ground[:, scored]),
         settings={"match_iou": MATCH, "draws": settings.draws, "seed": settings.seed},
         warnings=(*pair.warnings, *_lonely(pair, scored), *_too_few(int(used.sum()), settings)),
     )
+
+
+def _polygon_classes(
+    names: Sequence[str],
+    scored: NDArray[np.bool_],
+    support: FloatArray,
+    values: Mapping[str, FloatArray],
+    limits: Mapping[str, tuple[Any, Any]],
+) -> tuple[ClassScores, ...]:
+    """Every class with its m² in the truth and its scores; ``values`` are ``(classes,)`` each, and the means."""
+    own = {name: value for name, value in values.items() if not name.startswith("mean_")}
+    return tuple(
+        ClassScores(
+            name=name,
+            support=float(support[i]),
+            scores=scores_with_limits(own, limits, i),
+            scored=bool(scored[i]),
+        )
+        for i, name in enumerate(names)
+    )
+
+
+def _worst_ground(pair: VectorPair, squares: Squares, ground: FloatArray) -> tuple[Place, ...]:
+    """Squares with the most m² of error; ``ground`` ``(blocks, classes, 3)``: both, truth, prediction."""
+    both, whole, found = np.moveaxis(ground, -1, 0)
+    missed, false = (whole - both).sum(1), (found - both).sum(1)
+    return _worst(pair, squares, missed, false, (whole + found).sum(1), unit="m²")
 
 
 def _lonely(pair: VectorPair, scored: NDArray[np.bool_]) -> list[str]:

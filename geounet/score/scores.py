@@ -119,41 +119,20 @@ class Scores:
             "prediction": self.prediction,
             "truth": self.truth,
             "scores": {name: _score(s) for name, s in self.summary.items()},
-            "classes": [
-                {
-                    "name": c.name,
-                    "scored": c.scored,
-                    "support": _number(c.support),
-                    **{name: _score(s) for name, s in c.scores.items()},
-                }
-                for c in self.classes
-            ],
-            "confusion": None
-            if self.matrix is None
-            else {
-                "names": list(self.matrix_names),
-                "rows": "truth",
-                "unit": self.unit,
-                "counts": [[_number(v) for v in row] for row in self.matrix.tolist()],
-            },
+            "classes": [_class(c) for c in self.classes],
+            "confusion": None if self.matrix is None else self._confusion(self.matrix),
             "unit": self.unit,
             "amounts": {name: _number(v) for name, v in self.amounts.items()},
-            "worst": [
-                {
-                    "name": p.name,
-                    "x": _number(p.x),
-                    "y": _number(p.y),
-                    "errors": _number(p.errors),
-                    "share": _number(p.share),
-                    "note": p.note,
-                }
-                for p in self.worst
-            ],
+            "worst": [_place(p) for p in self.worst],
             **({"scenes": [_scene(s) for s in self.scenes]} if self.scenes else {}),
             **({"calibration": _bins(self.calibration)} if self.calibration is not None else {}),
             "settings": dict(self.settings),
             "warnings": list(self.warnings),
         }
+
+    def _confusion(self, matrix: NDArray[Any]) -> dict[str, Any]:
+        counts = [[_number(v) for v in row] for row in matrix.tolist()]
+        return {"names": list(self.matrix_names), "rows": "truth", "unit": self.unit, "counts": counts}
 
     def rows(self) -> list[tuple[str, str, float, float, float]]:
         """``(class, score, value, low, high)``; the class is empty for scores of the whole."""
@@ -190,6 +169,16 @@ def sorted_worst(errors: Sequence[float] | NDArray[Any], *, most: int) -> list[i
 def _score(score: Score) -> dict[str, float | None]:
     limits = {"low": _number(score.low), "high": _number(score.high)}
     return {"value": _number(score.value), **(limits if limits["low"] is not None else {})}
+
+
+def _class(found: ClassScores) -> dict[str, Any]:
+    known = {"name": found.name, "scored": found.scored, "support": _number(found.support)}
+    return known | {name: _score(s) for name, s in found.scores.items()}
+
+
+def _place(place: Place) -> dict[str, Any]:
+    numbers = {name: _number(getattr(place, name)) for name in ("x", "y", "errors", "share")}
+    return {"name": place.name, **numbers, "note": place.note}
 
 
 def _scene(scene: SceneScores) -> dict[str, Any]:

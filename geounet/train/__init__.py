@@ -3,7 +3,7 @@
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.folds import train_folds
 from geounet.train.plan import TrainPlan
-from geounet.train.recipe import plan_training, train
+from geounet.train.recipe import package_training, plan_training, train
 from geounet.train.sheet import draw_sheet
 from geounet.train.state import TrainStep
 
@@ -13,6 +13,7 @@ __all__ = [
     "TrainStep",
     "draw_sheet",
     "load_config",
+    "package_training",
     "plan_training",
     "train",
     "train_folds",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geounet.model.spec import NODATA, InputBand
+from geounet.model.spec import NODATA, InputBand, ModelSpec
 from geounet.train import augment
 from geounet.train.augment import Dice
 from geounet.train.config import TrainConfig
@@ -19,6 +19,7 @@ from geounet.train.places import Spot, spots_of
 from geounet.train.recolor import Palette, recolor
 from geounet.train.scenes import EMPTY, TrainScene
 from geounet.train.sensor import another_sensor
+from geounet.train.stretch import stretch_for
 from geounet.train.survey import Survey, survey
 
 AHEAD = 3
@@ -88,12 +89,15 @@ class WindowSource:
         scaling: Scaling,
         *,
         surveys: Sequence[Survey] | None = None,
+        spec: ModelSpec | None = None,
     ) -> None:
-        """Raises ConfigError where no scene has a labelled pixel."""
+        """``spec`` stretches the scenes, where the file wants that. ConfigError where none has a labelled pixel."""
         self.scenes, self.config, self.scaling = list(scenes), config, scaling
         found = surveys if surveys is not None else [survey(scene, len(config.classes)) for scene in scenes]
         self.spots = spots_of(self.scenes, found, config)
         self.members = range(config.optimiser.batch)
+        own = spec if spec is not None and spec.stretch is not None and config.stretch_learned else None
+        self._stretches = [(1.0, 0.0) if own is None else stretch_for(scene, own) for scene in self.scenes]
         self._palette = Palette.of(config)
         self._wide = augment.wide_side(config.augment, config.data.crop)
 
@@ -202,6 +206,9 @@ class WindowSource:
         at = slice(top, top + side), slice(left, left + side)
         pixels, found = scene.image[at], np.array(scene.labels[at])
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32))
+        gain, offset = self._stretches[spot.scene]
+        if (gain, offset) != (1.0, 0.0):
+            image = image * gain + offset
         labels = torch.from_numpy(found)
         empty = labels == EMPTY
         if empty.any():  # the mean, so that resampling carries nothing over the border of what is left out

@@ -25,6 +25,11 @@ def check_finish(config: TrainConfig, *, devices: int) -> None:
         raise ConfigError("finish goes on on one device; leave --devices out, or finish")  # DDP starts us only once
 
 
+def has_begun(scored: Job) -> bool:
+    """Whether the steps after ``scored`` have left a checkpoint."""
+    return scored.training.config.finish is not None and (scored.training.folder / FOLDER / LAST).is_file()
+
+
 def begin_finish(scored: Job, *, base: Path, cache: Path, fresh: bool = False) -> Job:
     """The steps after ``scored``, whose running mean is what they begin with; restored unless ``fresh``."""
     config = on_all(scored.training.config)

@@ -12,9 +12,9 @@ import numpy as np
 
 from geounet.errors import ConfigError
 from geounet.io.atomic import publish_text
-from geounet.model.package import load_model
+from geounet.model.package import load_model, package_folder
 from geounet.train.config import TrainConfig, load_config
-from geounet.train.recipe import train_config
+from geounet.train.recipe import package_config, train_config
 from geounet.train.scenes import TrainScene, load_scenes
 from geounet.train.state import TrainStep
 
@@ -26,6 +26,7 @@ def train_folds(
     output: str | Path,
     folds: int,
     *,
+    package: bool = False,
     progress: Callable[[TrainStep], None] | None = None,
     tick: Callable[[int], None] | None = None,
     begin: Callable[[int, tuple[str, ...]], None] | None = None,
@@ -34,39 +35,42 @@ def train_folds(
 ) -> Path:
     """Train each fold in ``<output>/fold-<n>``; returns ``<output>/folds.json``, scores of each and their spread.
 
+    With ``package`` nothing is trained: each fold is what its checkpoints are (`geounet.train.package_training`).
     ``options`` are those of `geounet.train.train`; ``begin`` is told each fold's number and what it validates on.
     Folds that were finished are not trained again. Raises ConfigError where there are fewer groups than folds,
-    or several devices.
+    or several devices, ModelError where a package could not be saved.
     """
     if options.get("devices", 1) != 1:
         raise ConfigError("--folds trains on one device; leave --devices out")  # DDP starts this program only once
     file, folder = Path(config_path), Path(output)
-    config, cache = load_config(file), folder / "cache"
-
-    def divide(scenes: Sequence[TrainScene]) -> list[tuple[str, ...]]:
-        return fold_groups([s for s in scenes if s.group not in config.data.holdout_groups], folds)
-
-    parts = divide(load_scenes(config, root=file.parent / config.data.root, cache=cache, check=divide))
+    config = load_config(file)
+    parts = _divided(config, file.parent, folder / "cache", folds)
+    for number in range(1, folds + 1):  # not hours later, when it is its turn
+        package_folder(folder / _fold(number) / config.name, overwrite=True)
+    options |= {"base": file.parent, "cache": folder / "cache", "warn": warn}
+    options |= {} if package else {"progress": progress, "tick": tick}
+    make = package_config if package else train_config
     found = []
     for number, groups in enumerate(parts, start=1):
         if begin is not None:
             begin(number, groups)
-        target = folder / f"fold-{number}"
-        package = train_config(
-            _of_fold(config, groups),
-            target,
-            base=file.parent,
-            cache=cache,
-            progress=progress,
-            tick=tick,
-            warn=warn,
-            **options,
-        )
-        scores = load_model(package).spec.provenance["scores"]
-        found.append(
-            {"fold": number, "validated_on": groups, "package": str(package.relative_to(folder)), **scores}
-        )
+        made = make(_of_fold(config, groups), folder / _fold(number), **options)
+        told = {"fold": number, "validated_on": groups, "package": str(made.relative_to(folder))}
+        found.append({**told, **load_model(made).spec.provenance["scores"]})
     return publish_text(folder / SUMMARY, json.dumps({"folds": found, **_spread(found)}, indent=2) + "\n")
+
+
+def _fold(number: int) -> str:
+    return f"fold-{number}"
+
+
+def _divided(config: TrainConfig, base: Path, cache: Path, folds: int) -> list[tuple[str, ...]]:
+    """The groups of each fold; checked before any scene is decoded, and again when all are known."""
+
+    def divide(scenes: Sequence[TrainScene]) -> list[tuple[str, ...]]:
+        return fold_groups([s for s in scenes if s.group not in config.data.holdout_groups], folds)
+
+    return divide(load_scenes(config, root=base / config.data.root, cache=cache, check=divide))
 
 
 def _of_fold(config: TrainConfig, groups: tuple[str, ...]) -> TrainConfig:

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from geounet.errors import ConfigError
 from geounet.model.networks import build_network
+from geounet.model.spec import ModelSpec
 from geounet.train import checkpoint
 from geounet.train.config import TrainConfig
 from geounet.train.data import Scaling, WindowSource
@@ -74,18 +76,7 @@ def begin(
     """
     _check_scores(config, material.held)
     spec = make_spec(config, material) if after is None else after.spec
-    torch.manual_seed(config.seed)
-    network = build_network(spec)
-    doubts = list(material.doubts)
-    if config.network.encoder_weights is not None:
-        loaded = load_encoder(network, config.network.encoder_weights, root, first=config.network.first_convolution)
-        doubts += [loaded.doubt] if loaded.doubt else []
-        if config.mix_start and loaded.tensors < sum(t.is_floating_point() for t in network.state_dict().values()):
-            raise ConfigError(
-                "mix_start needs network.encoder_weights of the whole network, not of a part; leave it out"
-            )
-    if after is not None:
-        network.load_state_dict(after.average.state_dict())
+    network, doubt = _network(config, spec, root, after)
     names = [c.name for c in config.classes]
     folder.mkdir(parents=True, exist_ok=True)
     training = Training(
@@ -94,7 +85,9 @@ def begin(
         marks=tuple(None if h.marks is None else names.index(h.marks) for h in config.heads),
         class_weights=_class_weights(config, class_counts(material.surveys)),
         network=network,
-        source=WindowSource(material.learned, config, Scaling.of(spec.bands, spec.dtype), surveys=material.surveys),
+        source=WindowSource(
+            material.learned, config, Scaling.of(spec.bands, spec.dtype), surveys=material.surveys, spec=spec
+        ),
         validation=material.held,
         folder=folder,
         digest=_digest(config, [*material.learned, *material.held], "" if after is None else after.digest),
@@ -104,7 +97,26 @@ def begin(
     state = None if fresh else checkpoint.load(folder / LAST, digest=training.digest)
     if state is not None:
         training.restore(state)
-    return Job(training=training, material=material, doubts=tuple(doubts))
+    return Job(training=training, material=material, doubts=(*material.doubts, *doubt))
+
+
+def _network(
+    config: TrainConfig, spec: ModelSpec, root: Path, after: Training | None
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """The weights that training begins with, and what is doubtful about them."""
+    torch.manual_seed(config.seed)
+    network = build_network(spec)
+    if after is not None:
+        network.load_state_dict(after.average.state_dict())
+        return network, ()
+    if config.network.encoder_weights is None:
+        return network, ()
+    loaded = load_encoder(network, config.network.encoder_weights, root, first=config.network.first_convolution)
+    if config.mix_start and loaded.tensors < sum(t.is_floating_point() for t in network.state_dict().values()):
+        raise ConfigError(
+            "mix_start needs network.encoder_weights of the whole network, not of a part; leave it out"
+        )
+    return network, (loaded.doubt,) if loaded.doubt else ()
 
 
 def _check_scores(config: TrainConfig, held: Sequence[TrainScene]) -> None:

@@ -88,6 +88,7 @@ def _spec(config: TrainConfig, *, dtype: str, scaling: Sequence[tuple[float, flo
         tile=config.schedule.tile,
         overlap=config.schedule.overlap,
         divisor=config.network.divisor,
+        stretch=config.stretch,
         gsd=config.gsd,
         gsd_range=config.gsd_range,
     )

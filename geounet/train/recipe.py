@@ -9,9 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from geounet.errors import ConfigError
+from geounet.model.package import package_folder
 from geounet.train.config import TrainConfig, load_config
 from geounet.train.devices import torch_threads
-from geounet.train.finish import begin_finish, check_finish
+from geounet.train.finish import begin_finish, check_finish, has_begun
 from geounet.train.job import prepare
 from geounet.train.plan import TrainPlan
 from geounet.train.ship import mix_start, settle, ship
@@ -67,7 +69,7 @@ def train_config(
     from geounet.train.trainer import helps
 
     with torch_threads(threads):
-        check_finish(config, devices=devices)
+        check(config, folder, devices=devices)
         job = prepare(config, folder, base=base, cache=cache, fresh=fresh, device=device, devices=devices)
         if not helps():
             job.tell_doubts(warn)
@@ -84,6 +86,57 @@ def train_config(
         fit(last.training, progress, tick)
         mix_start(job.training, last.training)
         return ship(last, warn, scored=job)
+
+
+def package_training(
+    config_path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> Path:
+    """The model package of a training that was stopped, from its checkpoints as they are; no step is trained.
+
+    It holds what `train` would have shipped, had it ended there: the best validated weights or those of the last
+    checkpoint (scored now), and those of the last steps on all scenes where they had begun. Training can go on
+    afterwards. Raises ConfigError where there is no checkpoint, and as `train` does.
+    """
+    file, folder = Path(config_path), Path(output)
+    options: dict[str, Any] = {"device": device, "threads": threads, "warn": warn}
+    return package_config(load_config(file), folder, base=file.parent, cache=folder / "cache", **options)
+
+
+def package_config(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    base: Path,
+    cache: Path,
+    device: str | None = None,
+    threads: int | None = None,
+    warn: Callable[[str], None] = warnings.warn,
+) -> Path:
+    """`package_training` for a file that was read: ``base`` is its folder, ``cache`` that of the decoded scenes."""
+    with torch_threads(threads):
+        check(config, folder)
+        shipped = (LAST,) if config.ship == "last" else (BEST, LAST)
+        if not any((folder / name).is_file() for name in shipped):
+            raise ConfigError(f"{folder} has no checkpoint to package; expected the --output of a training")
+        job = prepare(config, folder, base=base, cache=cache, device=device)
+        settle(job.training, again=True)
+        if not has_begun(job):
+            mix_start(job.training)
+            return ship(job, warn)
+        last = begin_finish(job, base=base, cache=cache)
+        mix_start(job.training, last.training)
+        return ship(last, warn, scored=job)
+
+
+def check(config: TrainConfig, folder: Path, *, devices: int = 1) -> None:
+    """What would only be found out after hours: raises ModelError where the package cannot be saved."""
+    package_folder(folder / config.name, overwrite=True)
+    check_finish(config, devices=devices)
 
 
 def plan_training(
@@ -105,6 +158,7 @@ def plan_training(
     options: dict[str, Any] = {"fresh": fresh, "device": device, "devices": devices}
     with torch_threads(threads), TemporaryDirectory(prefix="geounet-") as scratch:
         folder = Path(output or scratch)
+        check(config, folder, devices=devices)
         job = prepare(config, folder, base=file.parent, cache=folder / "cache", **options)
         package = None if output is None else str(folder / config.name)
         return TrainPlan.of(job.training, job.material, doubts=job.doubts, package=package)

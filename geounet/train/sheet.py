@@ -39,7 +39,7 @@ def draw_sheet(config_path: str | Path, target: str | Path, *, cache: str | Path
     material = read_material(config, base=file.parent, cache=Path(cache))
     spec = make_spec(config, material)
     scaling = Scaling.of(spec.bands, spec.dtype)
-    source = WindowSource(material.learned, config, scaling, surveys=material.surveys)
+    source = WindowSource(material.learned, config, scaling, surveys=material.surveys, spec=spec)
     pairs: list[tuple[Tensor, Tensor]] = []
     step = 0
     while len(pairs) < count:

@@ -30,12 +30,25 @@ from geounet.train.validate import validate
 FINISH_METRICS = "finish.csv"
 
 
-def settle(training: Training) -> None:
-    """Make the running mean what the file ships: the best validated weights, or the last ones."""
+def settle(training: Training, *, again: bool = False) -> None:
+    """Make the running mean what the file ships: the best validated weights, or the last ones.
+
+    ``again``: score it, unless it is what was scored already.
+    """
     wanted = training.config.ship == "best"
     best = checkpoint.load(training.folder / BEST, digest=training.digest) if wanted else None
     if best is not None:
         training.average.load_state_dict(best["average"])
+        training.scores = best["scores"]  # of a training that was killed, perhaps newer than its last checkpoint
+    elif again and training.scores.get("step") != training.step:
+        _score(training)
+
+
+def _score(training: Training) -> None:
+    """Scores of the running mean as it is, where there is anything to score it on."""
+    if training.validation:
+        scores = validate(training.average, training.validation, training.spec, training.marks)
+        training.scores = {"step": training.step, **scores}
 
 
 def mix_start(training: Training, after: Training | None = None) -> None:
@@ -49,9 +62,9 @@ def mix_start(training: Training, after: Training | None = None) -> None:
     training.mix(training.start, share)
     if after is not None:
         after.mix(training.start, share)
-    if training.validation:
-        scores = validate(training.average, training.validation, training.spec, training.marks)
-        training.scores = {"step": training.scores["step"], **scores}
+    step = training.scores.get("step", training.step)
+    _score(training)
+    training.scores |= {"step": step} if training.scores else {}
 
 
 def ship(job: Job, warn: Callable[[str], None], *, scored: Job | None = None) -> Path:

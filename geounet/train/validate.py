@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from geounet.grid.lattice import Lattice
 from geounet.model.spec import NODATA, Head, ModelSpec
+from geounet.model.stretch import stretched
 from geounet.train import metrics
 from geounet.train.data import Scaling, head_targets
 from geounet.train.scenes import EMPTY, TrainScene
+from geounet.train.stretch import limits_of
 
 Counts = NDArray[np.int64]
 
@@ -57,7 +59,8 @@ def predict(network: nn.Module, scene: TrainScene, spec: ModelSpec) -> list[NDAr
     height, width = scene.labels.shape
     lattice = Lattice.over(height=height, width=width, tile=spec.tile, overlap=spec.overlap)
     labels = [np.full((height, width), NODATA, np.uint8) for _ in spec.heads]
-    forward = _forward(network, spec, str(scene.image.dtype))
+    dtype = str(scene.image.dtype)
+    forward = _forward(network, stretched(spec, limits_of(scene, spec), dtype=dtype), dtype)
     canvas = torch.zeros(spec.channels, spec.tile, width)
     starts = lattice.rows.starts
     for row, top in enumerate(starts):

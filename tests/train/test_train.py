@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import resource
 import signal
@@ -16,15 +17,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 
-from geounet.errors import ConfigError, Interrupted, MissingExtraError, SceneError, WorkError
+import geounet
+from geounet.cli.main import run
+from geounet.errors import ConfigError, Interrupted, MissingExtraError, ModelError, SceneError, WorkError
 from geounet.model.networks import load_network, read_weights
 from geounet.model.package import load_model
-from geounet.train import TrainStep, checkpoint, plan_training, ship, train
+from geounet.train import TrainStep, checkpoint, package_training, plan_training, ship, train, train_folds
 from geounet.train.config import load_config
+from geounet.train.folds import _of_fold
+from geounet.train.job import prepare
+from geounet.train.recipe import train_config
 from geounet.train.scenes import load_scenes
-from geounet.train.state import LAST, METRICS
+from geounet.train.state import BEST, LAST, METRICS
 from geounet.train.validate import predict
 
 Write = Callable[..., Path]
@@ -143,6 +150,106 @@ def test_ctrl_c_ends_between_two_steps_with_a_checkpoint(tiny: Write, tmp_path: 
     assert_same(last_weights(tmp_path / "whole"), last_weights(tmp_path / "out"))
 
 
+def stopped(file: Path, output: Path, *, after: int) -> None:
+    """A training that ends without a word after a step; checkpoints are saved every second one."""
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(file, output, tick=cut_at(after))
+
+
+def cut_at(after: int) -> Callable[[int], None]:
+    """Told of every step, ends after one of them."""
+
+    def cut(step: int) -> None:
+        if step == after:
+            raise RuntimeError("power cut")
+
+    return cut
+
+
+def test_a_stopped_training_is_packaged_and_can_go_on(tiny: Write, tmp_path: Path) -> None:
+    file, output = tiny(), tmp_path / "out"
+    stopped(file, output, after=5)  # validated after 3 steps, saved after 4
+    best = torch.load(output / BEST, weights_only=True)
+    assert run(["train", str(file), "-o", str(output), "--package", "--device", "cpu", "-q"]) == 0
+    package = load_model(output / "tiny")
+    assert package.weights is not None
+    assert_same({k: v.float() for k, v in read_weights(package.weights).items()}, half(best["average"]))
+    record = package.spec.provenance
+    assert (record["step"], record["steps"], record["scores"]) == (3, 6, best["scores"])
+    assert train(file, output) == output / "tiny"
+    assert load_model(output / "tiny").spec.provenance["step"] in (3, 6)
+    train(file, tmp_path / "whole")
+    assert_same(last_weights(tmp_path / "whole"), last_weights(output))
+
+
+def test_the_last_weights_of_stopped_folds_are_packaged_with_scores_of_their_own(
+    tiny: Write, tmp_path: Path
+) -> None:
+    file, output = tiny(ship="last"), tmp_path / "out"
+    config = load_config(file)
+    for number, groups in ((1, ("a",)), (2, ("b",))):
+        with pytest.raises(RuntimeError, match="power cut"):
+            train_config(
+                _of_fold(config, groups),
+                output / f"fold-{number}",
+                base=tmp_path,
+                cache=output / "cache",
+                tick=cut_at(5),
+            )
+    assert run(["train", str(file), "-o", str(output), "--folds", "2", "--package", "--device", "cpu", "-q"]) == 0
+    found = json.loads((output / "folds.json").read_text())
+    assert [fold["step"] for fold in found["folds"]] == [4, 4]  # validated after 3 steps, saved after 4
+    for fold in found["folds"]:
+        package = load_model(output / fold["package"])
+        assert (package.spec.provenance["step"], package.spec.provenance["steps"]) == (4, 6)
+        scene = load_scenes(config, root=tmp_path, cache=output / "cache")[0]
+        labels = predict(load_network(package), scene, package.spec)[0]
+        assert (labels == scene.labels).mean() == pytest.approx(fold["landuse_accuracy"], abs=0.005)
+    assert run(["train", str(file), "-o", str(output), "--package", "--fresh"]) == 2
+
+
+def half(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights as a package has them: those of convolutions in float16, and no counters."""
+    return {
+        name: (tensor.half() if tensor.ndim == 4 else tensor).float()
+        for name, tensor in state.items()
+        if tensor.is_floating_point()
+    }
+
+
+def test_a_training_that_was_killed_before_its_first_checkpoint_is_packaged_by_its_scores_only(
+    tiny: Write, tmp_path: Path
+) -> None:
+    often = {"validate_every": 1, "save_every": 5, "tile": 32, "overlap": 8}
+    stopped(tiny(schedule=often), tmp_path / "best", after=2)
+    assert not (tmp_path / "best" / LAST).exists()
+    package = package_training(tiny(schedule=often), tmp_path / "best")
+    record = load_model(package).spec.provenance
+    assert record["step"] == record["scores"]["step"] in (1, 2)
+    stopped(tiny(schedule=often, ship="last"), tmp_path / "last", after=2)
+    for folder in (tmp_path / "last", tmp_path / "absent"):
+        with pytest.raises(ConfigError, match="has no checkpoint to package; expected the --output of a training"):
+            package_training(tiny(schedule=often, ship="last"), folder)
+    assert not (tmp_path / "last" / "tiny").exists()
+
+
+def test_a_folder_that_cannot_become_the_package_is_found_out_before_the_first_step(
+    tiny: Write, tmp_path: Path
+) -> None:
+    file, output = tiny(), tmp_path / "out"
+    (output / "tiny").mkdir(parents=True)
+    (output / "tiny" / "thesis.txt").write_text("mine")
+    for call in (train, plan_training, package_training):
+        with pytest.raises(ModelError, match=r"is there and is no model package \(it has no model\.json\)"):
+            call(file, output)
+    assert [path.name for path in output.iterdir()] == ["tiny"]
+    (tmp_path / "folds" / "fold-2" / "tiny").mkdir(parents=True)
+    with pytest.raises(ModelError, match="is no model package"):
+        train_folds(file, tmp_path / "folds", 2)
+    assert not (tmp_path / "folds" / "fold-1").exists()  # nor is the first fold trained
+
+
 def test_a_second_ctrl_c_ends_at_once(tiny: Write, tmp_path: Path) -> None:
     def interrupt(step: int) -> None:
         if step == 2:
@@ -217,6 +324,51 @@ def test_scaling_is_computed_once_over_the_scenes_when_it_is_not_given(tiny: Wri
     partly = plan_training(tiny(bands=[{"name": "red", "mean": 5}, {"name": "green", "std": 7}, {"name": "blue"}]))
     np.testing.assert_allclose([b["mean"] for b in partly.bands], [5, *expected.mean(0)[1:]])
     np.testing.assert_allclose([b["std"] for b in partly.bands], [expected.std(0)[0], 7, expected.std(0)[2]])
+
+
+def test_what_is_stretched_is_scored_and_mapped_alike(tiny: Write, tmp_path: Path) -> None:
+    """The trainer's scores, and a run over the scene, see it in the exposure that the package asks for."""
+    bands = [{"name": n, "mean": 127, "std": 64} for n in ("red", "green", "blue")]
+    with rasterio.open(tmp_path / "scene.tif") as file:  # a dark twin of what is learned from
+        profile, pixels = file.profile, file.read()
+    with rasterio.open(tmp_path / "dark.tif", "w", **profile) as file:
+        file.write((pixels // 3 + 11).astype(np.uint8))
+    scenes = [{"name": n, "group": n, "image": f"{n}.tif", "labels": "labels.tif"} for n in ("scene", "dark")]
+    data = {"scenes": scenes, "validate_groups": ["dark"], "allow_overlap": True, "crop": 32}
+    steps = {"optimiser": {"steps": 60, "batch": 2, "lr": 0.01}, "bands": bands, "data": data}
+    file = tiny(**steps, stretch=[20, 190])
+    folder = train(file, tmp_path / "out")
+    package = load_model(folder)
+    assert package.spec.stretch == (20, 190)
+    scores = package.spec.provenance["scores"]
+    assert scores["landuse_mean_iou"] > 0.9
+    run_ = geounet.infer(tmp_path / "dark.tif", model=folder, output=tmp_path / "map", device="cpu")
+    with rasterio.open(run_.paths["landuse.tif"]) as mapped:
+        seen = mapped.read(1)
+        assert mapped.tags()["GEOUNET_STRETCH"].endswith(" as 20 to 190")
+    scene = load_scenes(load_config(file), root=tmp_path, cache=tmp_path / "out" / "cache")[1]
+    assert (seen == predict(load_network(package), scene, package.spec)[0]).mean() > 0.999
+    unstretched = train(tiny(**steps), tmp_path / "plain")
+    assert load_model(unstretched).spec.provenance["scores"]["landuse_mean_iou"] < 0.7
+
+
+def test_windows_are_stretched_unless_the_file_says_no(tiny: Write, tmp_path: Path) -> None:
+    sources = {}
+    for name, more in (
+        ("no", {}),
+        ("yes", {"stretch": [0, 400]}),
+        ("off", {"stretch": [0, 400], "stretch_learned": False}),
+    ):
+        bands = [{"name": n, "mean": 0, "std": 1} for n in ("red", "green", "blue")]
+        job = prepare(load_config(tiny(bands=bands, **more)), tmp_path / name, base=tmp_path, cache=tmp_path / "c")
+        sources[name] = job.training.source.batch(0)[0]
+    assert torch.equal(sources["no"], sources["off"])
+    slope = np.polyfit(sources["no"].flatten(), sources["yes"].flatten(), 1)
+    scene = load_scenes(load_config(tiny()), root=tmp_path, cache=tmp_path / "c")[0]
+    low, high = np.percentile(np.asarray(scene.image), (2, 98))
+    assert slope == pytest.approx([400 / (high - low), -400 * low / (high - low)], rel=1e-3)
+    with pytest.raises(ConfigError, match=r"stretch \[9\.0, 1\.0\]; expected a low and a high value"):
+        load_config(tiny(stretch=[9, 1]))
 
 
 def test_sides_of_a_split_are_checked(tiny: Write, tmp_path: Path) -> None:

@@ -48,6 +48,10 @@ class TrainConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     finish: FinishConfig | None = None
     """Then on all scenes: what is shipped, with the scores from before."""
+    stretch: tuple[float, float] | None = None
+    """Raw values that the 2nd and 98th percentile of every scene are brought to, once for the whole scene."""
+    stretch_learned: bool = True
+    """Whether those that are learned from are stretched too; augmentation may vary their exposure enough."""
     gsd: float | None = None
     gsd_range: tuple[float, float] | None = None
     half: bool = True
@@ -86,6 +90,8 @@ class TrainConfig(Section):
                 f"crop {self.data.crop} and tile {self.schedule.tile}; expected multiples of {self.network.divisor}"
             )
         _check_finish(self)
+        if self.stretch is not None and self.stretch[0] >= self.stretch[1]:
+            raise ValueError(f"stretch {list(self.stretch)}; expected a low and a high value")
         if self.mix_start and self.network.encoder_weights is None:
             raise ValueError("mix_start is a share of network.encoder_weights, and there are none; leave it out")
         if self.schedule.overlap >= self.schedule.tile:
@@ -95,7 +101,10 @@ class TrainConfig(Section):
     @property
     def digest(self) -> str:
         """sha256 of the values that the weights depend on: a checkpoint belongs to one of them."""
-        text = json.dumps(self.model_dump(mode="json", exclude=_WORDS), sort_keys=True)
+        told = self.model_dump(mode="json", exclude=_WORDS)
+        if self.stretch is None:  # so that checkpoints from before there was one still belong to their file
+            told = {name: value for name, value in told.items() if not name.startswith("stretch")}
+        text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
