@@ -8,6 +8,7 @@ ever looked at by itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ PERCENTILES = (2, 98)
 """Of the valid pixels of all bands together."""
 MOST_GAIN = 4.0
 """A scene that shows one thing only would become noise. For pixels of the model's own type."""
-_DIGITS = 6  # machines may add up floats in another order
+_STEPS = 128  # at least so many between the two: what changes in a corner of a scene should not change all of it
 _FLAT = 1e-6  # times the values: no more than rounding
 _LEAST = 1e-30
 
@@ -30,15 +31,23 @@ Limits = tuple[float, float]
 
 
 def find_limits(pieces: Iterable[tuple[NDArray[Any], NDArray[np.bool_]]]) -> Limits | None:
-    """The percentiles of pixels ``(bands, height, width)`` where they are valid; None without any."""
+    """The percentiles of pixels ``(bands, height, width)`` where they are valid, to a hundredth; None without any.
+
+    They are multiples of a power of two that is 1/256 to 1/128 of what lies between them.
+    """
     seen = [pixels[:, valid].ravel() for pixels, valid in pieces]
     values = np.concatenate(seen) if seen else np.empty(0, np.float32)
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
     if not values.size:
         return None
-    low, high = (float(f"{v:.{_DIGITS}g}") for v in np.percentile(values.astype(np.float64), PERCENTILES))
-    return low, high
+    low, high = (float(value) for value in np.percentile(values.astype(np.float64), PERCENTILES))
+    if not math.isfinite(high - low):
+        return None
+    if high - low < _LEAST:
+        return low, high
+    step = 2.0 ** math.floor(math.log2((high - low) / _STEPS))
+    return round(low / step) * step, round(high / step) * step
 
 
 def stretch_of(spec: ModelSpec, limits: Limits | None, *, dtype: str) -> tuple[float, float]:
