@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,9 @@ class Sweep:
                 spool.add(found)
 
     @contextmanager
-    def _tracer(self, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None) -> Iterator[_Tracer]:
+    def _tracer(
+        self, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None
+    ) -> Iterator[_Alone | SideBySide]:
         """Whatever traces the rows: one tracer, or several side by side."""
         width = self.sources.raster.geobox.width
         with MappedRoom(self.folder) as room:
@@ -148,20 +150,6 @@ class Sweep:
             self.tell(rows.labels.shape[0])
         unit.decide()
         return unit
-
-
-class _Tracer(Protocol):
-    row: int
-
-    def feed(
-        self,
-        rows: NDArray[Any],
-        confidence: NDArray[np.uint8] | None,
-        outside: NDArray[np.bool_] | None,
-        rim: NDArray[np.bool_] | None,
-    ) -> Iterable[Polygons]: ...
-
-    def close(self) -> Iterable[Polygons]: ...
 
 
 class _Alone:

@@ -156,9 +156,9 @@ def forget_vertices(vertices: Any, up: Any, components: Any, counts: Any, room: 
     pieces = [(begin, min(begin + _PIECE, size)) for begin in range(0, size, _PIECE)]
     for begin, end in pieces:
         kept = _note_kept(vertices.cells, begin, end, bits, before, kept)
-        room.let_go()
+        room.let_go(size)
     for begin, end in pieces:
         _move(vertices.xy, vertices.cells, begin, end, bits, before)
-        room.let_go()
+        room.let_go(size)
     _move_links(up, components, counts, bits, before)
     counts[N_VERTICES], counts[N_DEAD] = kept, 0

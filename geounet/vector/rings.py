@@ -18,7 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from geounet.vector.room import Room
-from geounet.vector.sweep import AUX, EAST, FLAGS, N_DEAD, SOUTH, Components, Vertices
+from geounet.vector.sweep import AUX, EAST, FLAGS, N_DEAD, N_VERTICES, SOUTH, Components, Vertices
 
 _CROSSING = 15
 """Bits of a vertex from which borders lead in all four directions."""
@@ -29,7 +29,7 @@ _COMPONENT, _NEXT, _CORNERS, _CORNER, _PATH, _RINGS, _LEFT = range(10, 17)
 taken; how many were, and which of them is walked from; vertices and rings so far; and the steps left."""
 _SHELL = -1
 _LISTING = -2
-_STEPS = 2**16
+_STEPS = 2**18
 """Of a piece of work, each to a vertex that may have to come from disk."""
 
 
@@ -256,10 +256,10 @@ def rings_of(
     while state[_COMPONENT] < finished.size:
         state[_LEFT] = _STEPS
         growing = walk(finished, vertices, components, counts, state, *growing, ring_counts, touching)
-        room.let_go()
+        room.let_go(int(counts[N_VERTICES]))
     path, _, _, lengths, _ = growing
     corners = np.empty((int(state[_PATH]), 2), np.int32)
     for begin in range(0, len(corners), _STEPS):
         _put_places(vertices.xy, path, begin, min(begin + _STEPS, len(corners)), corners)
-        room.let_go()
+        room.let_go(int(counts[N_VERTICES]))
     return corners, lengths[: state[_RINGS]], ring_counts, touching

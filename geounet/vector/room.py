@@ -30,5 +30,8 @@ class Room:
         new[:used] = old[:used]
         return new
 
-    def let_go(self) -> None:
-        """Between two pieces of work: what they touched need not stay at hand."""
+    patience = 4
+    """Entries are given back once more than one in so many is needed no more."""
+
+    def let_go(self, used: int) -> None:
+        """Between two pieces of work: of ``used`` entries only the last need stay at hand."""

@@ -255,9 +255,9 @@ class Tracer:
             corners=corners,
         )
         forget_components(self._above, self._seam, components, self._counts)
-        if 4 * self._counts[N_DEAD] > self._counts[N_VERTICES]:
+        if self._room.patience * self._counts[N_DEAD] > self._counts[N_VERTICES]:
             forget_vertices(self._vertices, self._up, components, self._counts, self._room)
-        self._room.let_go()
+        self._room.let_go(int(self._counts[N_VERTICES]))
         return out
 
 

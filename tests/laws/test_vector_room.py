@@ -20,7 +20,7 @@ from tests.memory import memory_taken
 
 def on_disk(labels: Labels, rows: int, folder: Path) -> Polygons:
     """Traced with every corner in a mapped file."""
-    with MappedRoom(folder, in_memory=0) as room:
+    with MappedRoom(folder, in_memory=0, recent=100) as room:
         tracer = Tracer(width=labels.shape[1], lut=LUT, room=room)
         found = [tracer.feed(labels[top : top + rows]) for top in range(0, labels.shape[0], rows)]
         return in_order(join([*found, tracer.close()]))
@@ -49,7 +49,7 @@ def test_any_raster(tmp_path: Path, labels: Labels, rows: int) -> None:
 def test_memory_does_not_grow_with_what_is_unfinished(tmp_path: Path) -> None:
     labels = np.zeros((64, 2001), np.uint8)
     labels[1::2, 1::2] = 1  # holes of a component that ends with the raster: 2,000 corners in each row
-    with MappedRoom(tmp_path, in_memory=2**20) as room:
+    with MappedRoom(tmp_path, in_memory=2**20, recent=2**16) as room:
         tracer = Tracer(width=labels.shape[1], lut=LUT, room=room)
         tracer.feed(labels)
         with memory_taken() as taken:
