@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from distributed import Future
+if TYPE_CHECKING:
+    from distributed import Future
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
