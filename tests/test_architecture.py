@@ -34,8 +34,11 @@ FLOORS = {
 """docs/architecture.md; ``train`` stands above ``io`` because its datasets read scenes (docs/decisions/0011)."""
 ROOMS_OF = {
     "torch": {"model", "train"},
-    "distributed": {"run/cluster.py", "run/started.py", "run/scheduler.py", "run/dispatch.py", "run/worker.py"},
-    "dask": {"run/cluster.py", "run/started.py"},
+    "distributed": {
+        *("run/cluster.py", "run/started.py", "run/scheduler.py", "run/dispatch.py", "run/worker.py"),
+        *("run/adapting.py", "run/ssh_cluster.py", "run/queue_cluster.py"),
+    },
+    "dask": {"run/cluster.py", "run/ssh_cluster.py"},
     "rasterio": {"io", "run/part.py", "sample", "train"},
     "numba": {"vector", "io"},
 }

@@ -82,8 +82,13 @@ def retry(ledger: str, scenes: Sequence[str], *, everything: bool, as_json: bool
 @output_options
 def forget(ledger: str, scenes: Sequence[str], *, everything: bool, as_json: bool, quiet: bool) -> None:
     """Drop scenes from the ledger, so that they are new when they are seen again; results stay where they are."""
+    from geounet.schedule.retention import BLOCKS_IN, forget_blocks
+
     with _opened(ledger) as opened:
         chosen = _chosen(opened, scenes, everything=everything, states=("waiting", "done", "failed", "gone"))
+        for entry in opened.entries(state="failed"):
+            if entry.key in chosen and BLOCKS_IN in entry.facts:
+                forget_blocks(entry)  # nobody would know of them any more
         opened.forget(chosen)
     _tell(chosen, "forgotten", as_json=as_json, quiet=quiet)
 

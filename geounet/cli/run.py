@@ -104,7 +104,7 @@ def _line(event: str, facts: dict[str, Any]) -> str:
 
 
 def _show_candidates(schedule: Any, *, as_json: bool) -> int:
-    from geounet.schedule.once import preview_look
+    from geounet.schedule.finding import preview_look
 
     for found, state in preview_look(schedule):
         if as_json:

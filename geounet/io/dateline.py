@@ -29,6 +29,8 @@ _NEAR = 1e-9
 def odd_shapes(shapes: Shapes, *, geographic: bool) -> NDArray[np.bool_]:
     """``(n,)`` which shapes, in degrees, may need more than being written down."""
     lon = shapes.xy[:, 0]
+    if _calm(shapes.xy):
+        return np.zeros(len(shapes), bool)
     out = ~((lon >= -180.0) & (lon <= 180.0))  # also what is not finite
     if not geographic and lon.size:
         ring_starts = starts(shapes.corner_counts)
@@ -40,6 +42,14 @@ def odd_shapes(shapes: Shapes, *, geographic: bool) -> NDArray[np.bool_]:
     flags = np.zeros(len(shapes), bool)
     flags[shapes.shape_of_corner()[out]] = True
     return flags
+
+
+def _calm(lonlat: FloatArray) -> bool:
+    """Whether all of it lies so close together, and so far from ±180° and the poles, that no shape can be odd."""
+    if not lonlat.size:
+        return True
+    (west, south), (east, north) = lonlat.min(0), lonlat.max(0)
+    return bool(-180.0 <= west <= east <= 180.0 and east - west <= _WIDE and -89.0 < south <= north < 89.0)
 
 
 def cut_shapes(xy: Shapes, ground: Ground) -> Shapes:

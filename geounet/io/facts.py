@@ -64,6 +64,8 @@ class RunFacts:
     warnings: tuple[str, ...] = ()
     software: Mapping[str, str] = field(default_factory=dict)
     """Versions by name of the library."""
+    item_id: str | None = None
+    """Of the STAC item, where scene and model do not name it."""
     catalog_href: str | None = None
     """The folder of the catalogue that lists the item, relative to the output folder; None where there is none."""
     scene_href: str | None = None

@@ -65,7 +65,7 @@ class FlatGeobufWriter(ChunkWriter):
         """The bytes of a chunk, on any thread."""
         columns = features.columns()
         types = {name: _TYPES.get(column.dtype.kind, _STRING) for name, column in columns.items()}
-        shapes = features.shapes
+        shapes = features.on_map()
         props, prop_starts = binary_properties(columns)
         rings, polygons, parts = (starts(c) for c in (shapes.corner_counts, shapes.ring_counts, shapes.part_counts))
         places = feature_sizes(rings, polygons, parts, prop_starts)

@@ -76,7 +76,7 @@ class GeoJsonWriter(ChunkWriter):
 
     def pack(self, features: Features) -> _Packed:
         """The text of a chunk, on any thread."""
-        shapes, cut = self._globe(features.shapes, features.lonlat)
+        shapes, cut = self._globe(features)
         lost = shapes.part_counts == 0
         if features.reshaped or self._is_delicate():
             cut[:] = True
@@ -100,16 +100,17 @@ class GeoJsonWriter(ChunkWriter):
         if not self._lines:
             self._file.write(b"\n]}\n")
 
-    def _globe(self, shapes: Shapes, lonlat: NDArray[np.float64] | None) -> tuple[Shapes, NDArray[np.bool_]]:
+    def _globe(self, features: Features) -> tuple[Shapes, NDArray[np.bool_]]:
         """The shapes in degrees; those that cross the antimeridian or hold a pole cut, and which these are."""
         ground = self._ground
         if ground.geodetic is None or ground.crs is None:
-            return shapes, np.zeros(len(shapes), bool)
-        flat = shapes.at(ground.lonlat(shapes.xy) if lonlat is None else lonlat)
+            return features.on_map(), np.zeros(features.id.size, bool)
+        lonlat = features.lonlat
+        flat = features.shapes.at(ground.lonlat(features.on_map().xy) if lonlat is None else lonlat)
         odd = odd_shapes(flat, geographic=bool(ground.crs.is_geographic))
         if not odd.any():
             return flat, odd
-        return merge(flat, cut_shapes(shapes.take(odd), ground), odd), odd
+        return merge(flat, cut_shapes(features.on_map(odd), ground), odd), odd
 
     def _is_delicate(self) -> bool:
         """Whether outlines may cross themselves in degrees: pixels near the rounding, or edges that bend."""
@@ -127,7 +128,7 @@ class GeoJsonWriter(ChunkWriter):
         )
         out = self._buffers.take(room)
         used, sizes = geojson_text.format_features(
-            geojson_text.whole(shapes.xy),
+            shapes.xy,
             starts(shapes.corner_counts),
             starts(shapes.ring_counts),
             starts(shapes.part_counts),

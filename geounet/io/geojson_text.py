@@ -56,23 +56,25 @@ def _number(out: Any, k: int, value: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def whole(xy: Any) -> Any:
-    """Coordinates in units of the last decimal, rounded half to even, int64."""
-    out = np.empty(xy.shape, np.int64)
-    for i in range(xy.shape[0]):
-        out[i, 0] = np.int64(np.rint(xy[i, 0] * 10.0**DECIMALS))
-        out[i, 1] = np.int64(np.rint(xy[i, 1] * 10.0**DECIMALS))
-    return out
+def _whole(xy: Any, i: int) -> Any:
+    """A corner in units of the last decimal, rounded half to even."""
+    return np.int64(np.rint(xy[i, 0] * 10.0**DECIMALS)), np.int64(np.rint(xy[i, 1] * 10.0**DECIMALS))
 
 
 @njit(cache=True, nogil=True)
 def _twice_area(xy: Any, a: int, b: int) -> float:
     """Twice the signed area of a ring (anticlockwise positive), about its first corner."""
     out = 0.0
-    for i in range(a + 1, b - 1):
-        x0, y0 = float(xy[i, 0] - xy[a, 0]), float(xy[i, 1] - xy[a, 1])
-        x1, y1 = float(xy[i + 1, 0] - xy[a, 0]), float(xy[i + 1, 1] - xy[a, 1])
-        out += x0 * y1 - x1 * y0
+    if b - a < 3:
+        return out
+    x, y = _whole(xy, a)
+    x1, y1 = _whole(xy, a + 1)
+    x0, y0 = float(x1 - x), float(y1 - y)
+    for i in range(a + 2, b):
+        x1, y1 = _whole(xy, i)
+        x2, y2 = float(x1 - x), float(y1 - y)
+        out += x0 * y2 - x2 * y0
+        x0, y0 = x2, y2
     return out
 
 
@@ -94,16 +96,20 @@ def _ring(out: Any, k: int, xy: Any, a: int, b: int, backwards: bool) -> int:
     out[k] = 91
     k += 1
     step = -1 if backwards else 1
-    j, last = a, -1
-    for _ in range(b - a):
-        if last < 0 or xy[j, 0] != xy[last, 0] or xy[j, 1] != xy[last, 1]:
-            k = _corner(out, k, xy[j, 0], xy[j, 1])
-            last = j
+    first = _whole(xy, a)
+    last = first
+    k = _corner(out, k, first[0], first[1])
+    j = a
+    for _ in range(b - a - 1):
         j += step
         if j < a:
             j = b - 1
-    if xy[last, 0] != xy[a, 0] or xy[last, 1] != xy[a, 1]:
-        k = _corner(out, k, xy[a, 0], xy[a, 1])
+        here = _whole(xy, j)
+        if here != last:
+            k = _corner(out, k, here[0], here[1])
+            last = here
+    if last != first:
+        k = _corner(out, k, first[0], first[1])
     out[k - 1] = 93
     return k
 
@@ -124,7 +130,7 @@ def format_features(
 ) -> tuple[int, Any]:
     """Write features into ``out``; returns the bytes written and those of each feature.
 
-    ``xy`` ``(corners, 2)`` int64 in units of ``10**-DECIMALS``. Shells become anticlockwise, holes clockwise;
+    ``xy`` ``(corners, 2)``. Shells become anticlockwise, holes clockwise;
     rings without an area are left out, and features without a ring written not at all (0 bytes).
     """
     n = shape_starts.size - 1

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape, quoteattr
 
 from geounet.grid.geobox import IDENTITY, GeoBox
 from geounet.grid.window import Window
+from geounet.io.xml_text import escape, quoteattr
 from geounet.model.spec import NODATA, LabelClass
 
 BLOCK = 512

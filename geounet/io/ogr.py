@@ -52,7 +52,7 @@ class OgrWriter(ChunkWriter):
 
     def pack(self, features: Features) -> Any:
         """Geometries and attributes of a chunk, on any thread."""
-        blob, begins = multipolygons(features.shapes)
+        blob, begins = multipolygons(features.on_map())
         text = blob.data
         wkb = np.empty(begins.size - 1, object)
         wkb[:] = [bytes(text[a:b]) for a, b in zip(begins[:-1].tolist(), begins[1:].tolist(), strict=True)]

@@ -6,8 +6,7 @@ A TIFF has no place for them that GDAL 3.10 reads. Format: GDAL's persistent aux
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
-
+from geounet.io.xml_text import escape
 from geounet.model.spec import Head
 
 

@@ -35,7 +35,7 @@ class ParquetWriter(ChunkWriter):
         import pyarrow as pa
 
         columns = {name: _array(column) for name, column in features.columns().items()}
-        xy = features.shapes.xy
+        xy = features.on_map().xy
         box = np.concatenate([xy.min(0), xy.max(0)]) if xy.size else _NOWHERE
         return pa.table({**columns, "geometry": _geometries(features)}), box
 
@@ -81,7 +81,7 @@ def _array(column: NDArray[Any]) -> Any:
 def _geometries(features: Features) -> Any:
     import pyarrow as pa
 
-    blob, begins = multipolygons(features.shapes)
+    blob, begins = multipolygons(features.on_map())
     if blob.size > _MOST_BYTES:  # one polygon of a hundred million corners
         raise WorkError(
             f"polygon {features.id[0]} has {len(features.shapes.xy):,} corners, which GeoParquet cannot hold; "

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
-
 # Sources: https://gdal.org/user/configoptions.html and https://gdal.org/user/virtual_file_systems.html;
 # the choice follows https://developmentseed.org/titiler/advanced/performance_tuning/
 REMOTE_OPTIONS: dict[str, str] = {
@@ -33,9 +30,11 @@ def etag(path: str) -> str | None:
     url = path.removeprefix("/vsicurl/")
     if not url.startswith(("http://", "https://")):
         return None
+    import urllib.request  # brings http and email along, which files on disk do not need
+
     request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})  # noqa: S310 - checked above
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as reply:  # noqa: S310
             return reply.headers.get("ETag") or reply.headers.get("Last-Modified")
-    except (urllib.error.URLError, OSError, ValueError):
+    except (OSError, ValueError):
         return None

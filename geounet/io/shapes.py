@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,8 @@ IntArray = NDArray[np.int64]
 class Shapes:
     """``n`` areas, each of one or more polygons: shell first, then holes; rings not closed."""
 
-    xy: FloatArray
-    """``(corners, 2)``."""
+    xy: NDArray[Any]
+    """``(corners, 2)`` float64; of outlines as the pixels are also int32 (column, row)."""
     corner_counts: IntArray
     """``(rings,)`` corners of each ring."""
     ring_counts: IntArray
@@ -32,7 +32,7 @@ class Shapes:
     def __len__(self) -> int:
         return int(self.part_counts.size)
 
-    def at(self, xy: FloatArray) -> Shapes:
+    def at(self, xy: NDArray[Any]) -> Shapes:
         """The same shapes with other coordinates."""
         return Shapes(
             xy=xy, corner_counts=self.corner_counts, ring_counts=self.ring_counts, part_counts=self.part_counts
@@ -99,7 +99,7 @@ class Features:
     """A chunk of features with their attributes, in the order of ``identity``."""
 
     shapes: Shapes
-    """In the coordinates of the scene's CRS (pixels where it has none)."""
+    """As they were drawn; `on_map` puts them there."""
     id: IntArray
     """``(n,)`` 1, 2, … through the whole layer."""
     value: IntArray
@@ -120,6 +120,16 @@ class Features:
     """``(n,)`` whether the raster's rim or nodata cut the component."""
     extra: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """Further attributes ``(n,)`` by name, such as zonal statistics; NaN where there is none."""
+    to_map: Callable[[NDArray[Any]], FloatArray] | None = None
+    """Leads from the coordinates of ``shapes`` to those of the scene's CRS; None: they are these.
+
+    Not every format needs them, and a feature may have millions of corners.
+    """
+
+    def on_map(self, which: NDArray[np.bool_] | None = None) -> Shapes:
+        """The shapes, or those at the places ``which``, in the coordinates of the scene's CRS (pixels without)."""
+        shapes = self.shapes if which is None else self.shapes.take(which)
+        return shapes if self.to_map is None else shapes.at(self.to_map(shapes.xy))
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The attributes, by the names that they have in every format."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,6 +45,7 @@ class Spool:
     def __init__(self, folder: Path | None = None) -> None:
         """``folder``: where the unnamed file is made, once it is too large for memory."""
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=None if folder is None else str(folder))  # noqa: SIM115 - closed by us
+        self._reading = threading.Lock()
         self._batches: list[_Batch] = []
         self._end = 0
         self._empty: Polygons | None = None
@@ -69,28 +72,32 @@ class Spool:
 
     def chunks(self) -> Iterator[Polygons]:
         """All polygons in the order of identity, some 100,000 corners at a time; an empty chunk of none."""
+        return (load() for load in self.loads())
+
+    def loads(self) -> Iterator[Callable[[], Polygons]]:
+        """Calls that give the `chunks`, on any thread."""
         if not self._batches:
             if self._empty is not None:
-                yield self._empty
+                yield partial(self._empty.part, 0, 0)
             return
         identity = np.concatenate([b.identity for b in self._batches])
         sizes = np.concatenate([np.diff(b.starts["corners"]) for b in self._batches])
         order = np.argsort(identity, kind="stable")
         identity, filled = identity[order], np.cumsum(sizes[order])
+        ends = np.array([(b.identity[0], b.identity[-1]) for b in self._batches])
         begin = 0
         while begin < identity.size:
             before = filled[begin - 1] if begin else 0
             end = int(np.searchsorted(filled, before + _CHUNK_CORNERS, side="right"))
             end = min(max(end, begin + 1), begin + _CHUNK_POLYGONS)
-            yield self._between(int(identity[begin]), int(identity[min(end, identity.size) - 1]))
+            yield partial(self._between, ends, int(identity[begin]), int(identity[min(end, identity.size) - 1]))
             begin = end
 
-    def _between(self, low: int, high: int) -> Polygons:
-        """The polygons with identities ``low`` to ``high``, both included."""
+    def _between(self, ends: NDArray[np.int64], low: int, high: int) -> Polygons:
+        """The polygons with identities ``low`` to ``high``, both included; ``ends`` are those of each batch."""
         parts = []
-        for batch in self._batches:
-            if batch.identity[0] > high or batch.identity[-1] < low:
-                continue
+        for number in np.flatnonzero((ends[:, 0] <= high) & (ends[:, 1] >= low)).tolist():
+            batch = self._batches[number]
             a = int(np.searchsorted(batch.identity, low))
             b = int(np.searchsorted(batch.identity, high, side="right"))
             if b > a:
@@ -103,9 +110,11 @@ class Spool:
             shape = batch.shapes[name]
             begin, end = (batch.starts[name][[a, b]]).tolist() if name in batch.starts else (a, b)
             row = dtype.itemsize * math.prod(shape)
-            self._file.seek(batch.offsets[name] + begin * row)
-            array = np.frombuffer(self._file.read((end - begin) * row), dtype)
-            arrays[name] = array.reshape(end - begin, *shape)
+            array = np.empty((end - begin, *shape), dtype)
+            with self._reading:
+                self._file.seek(batch.offsets[name] + begin * row)
+                self._file.readinto(array.data)
+            arrays[name] = array
         return Polygons(**arrays)
 
     def close(self) -> None:

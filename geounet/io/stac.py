@@ -65,7 +65,7 @@ def to_item(facts: RunFacts, *, folder: Path) -> dict[str, Any]:
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": _EXTENSIONS,
-        "id": f"{facts.scene}-{facts.model.name}",
+        "id": facts.item_id or f"{facts.scene}-{facts.model.name}",
         "geometry": place[0] if place else None,
         "properties": _properties(facts),
         "links": _links(facts),

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
 
 from geounet.io.atomic import publish_text
+from geounet.io.xml_text import quoteattr
 from geounet.model.spec import Head, LabelClass
 
 _OUTLINE = "60,60,60,90"

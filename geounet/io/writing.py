@@ -31,6 +31,10 @@ class ChunkWriter(ABC):
         self.append(self.pack(features))
 
 
+_KEPT = 2**25
+"""Bytes; what one feature of millions of corners took is not kept for those of a few."""
+
+
 class Buffers:
     """Arrays that are used again: the system takes longer to clear fresh memory than we to fill it."""
 
@@ -48,4 +52,5 @@ class Buffers:
 
     def give(self, array: Any) -> None:
         """Hand back what `take` gave."""
-        self._free.append(array)
+        if array.nbytes <= _KEPT:
+            self._free.append(array)

@@ -41,7 +41,7 @@ class Base:
         if receipt.input != read:
             return None
         kept, part = self._folder / "parts" / receipt.file, parts / name
-        receipt = replace(receipt, file=name, tiles=0, reused=0, seconds=0.0, adopted=True)
+        receipt = replace(receipt, file=name, tiles=0, reused=0, adopted=True)
         try:
             if _share(kept, part, digest=receipt.digest):
                 return receipt

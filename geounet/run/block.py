@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -103,6 +103,12 @@ class _Turns:
         finally:
             held.release()
 
+    def pass_over(self, indices: Iterable[int]) -> None:
+        """These had their turn, or will not have it."""
+        with self._begins:
+            self._begun.update(indices)
+            self._begins.notify_all()
+
     def end(self) -> None:
         """Nobody who is to come is waited for any more."""
         with self._begins:
@@ -159,7 +165,7 @@ class BlockRunner:
             path.parent.mkdir(exist_ok=True)
             if (adopted := self._adopt(block, parts, name)) is not None:
                 on_tiles(self._own_tiles(block))
-                return adopted
+                return replace(adopted, seconds=time.perf_counter() - started)
             tally = _Tally(self._work.spec.heads)
             rows, bands = self._work.lattice.rows.stride, 2 * len(self._work.spec.heads)
             with part_writer(path, block.core, bands=bands, rows=rows, executor=self._writer) as writer:
@@ -180,6 +186,10 @@ class BlockRunner:
                 engine=self._engine.name,
                 input=seen,
             )
+
+    def pass_over(self, blocks: Iterable[int]) -> None:
+        """Nobody is to wait for the turn of these, where they have not had it."""
+        self._turns.pass_over(blocks)
 
     def close(self) -> None:
         """Free the network, the threads and the scene, once the running block is done."""

@@ -159,7 +159,7 @@ def _local(who: _Who) -> Iterator[Client]:
         if workers > 0:
             client.register_plugin(_DeafToCtrlC())
         if config is not None:
-            from geounet.run.started import adapt
+            from geounet.run.adapting import adapt
 
             adapt(cluster, config)
         yield client

@@ -86,6 +86,11 @@ class StartedCluster(ClusterConfig):
         """Workers that there may be at a time."""
         return self.workers if self.adapt is None else self.adapt.maximum
 
+    @property
+    def orphaned_after(self) -> int:
+        """Seconds without a task after which a scheduler elsewhere ends itself: we may have been killed."""
+        return 3600 + round(self.wait)
+
 
 class LocalConfig(StartedCluster):
     """Processes of this machine."""

@@ -115,6 +115,7 @@ def _facts(
         settings=_settings(context),
         warnings=warnings,
         software={"geounet": __version__, **{name: version(name) for name in _NAMED_SOFTWARE}},
+        item_id=plan.item_id,
         catalog_href=plan.catalog_href,
         scene_href=_href(plan.scene.paths[0], plan.output),
     )

@@ -8,28 +8,29 @@ import time
 import uuid
 from asyncio import CancelledError as AsyncCancelledError
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from geounet.errors import Interrupted, RequestError, SceneError, WorkError
+from geounet.run.flights import Flight, Flights
 from geounet.run.lookout import Departure, Lookout
 from geounet.run.muster import Muster
 from geounet.run.patience import wait_for
 from geounet.run.stretches import Stretches
 from geounet.run.verdict import is_full_disk, is_transient, reason
 from geounet.run.work import Receipt, Work
-from geounet.run.worker import close_runner, compute_block, stop_runner
+from geounet.run.worker import TASK, close_runner, compute_blocks, stop_runner
 
 ATTEMPTS = 3
 """How often a block is tried where trying again can help."""
 
-_IN_FLIGHT = 2  # blocks per worker: one that runs and one that waits, so that no worker idles for a round trip
+_IN_FLIGHT = 2  # tasks per worker: one that runs and one that waits, so that no worker idles for a round trip
+_MOST = 200  # blocks in a task, however quick they are
 _PATIENCE = 60.0  # seconds to wait for a worker when all have gone
 _ANSWER = 60.0  # seconds that the scheduler may take to answer, or to be found again
 _SILENCE = 900.0  # seconds without a finished tile after which a worker is given up; see docs/clusters.md
@@ -67,7 +68,7 @@ def run_blocks(
 
     Each worker goes down its own stretch of neighbouring blocks, so that it can reuse the canvas rows that two
     of them share; whoever is done first takes over half of the longest stretch left. A bounded number of
-    futures is in flight. A KeyboardInterrupt cancels what is in flight and passes through.
+    tasks is in flight; quick blocks share one. A KeyboardInterrupt cancels what is in flight and passes through.
 
     Raises RequestError where a worker finds that the request cannot work at all (another model, no such device),
     WorkError where no worker is left, or scheduler, disk or a folder are gone: what is finished is kept.
@@ -87,21 +88,6 @@ def run_blocks(
     return dispatcher.failures
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Sent:
-    """A block in flight. It runs on its worker or nowhere: what becomes of it when that dies is ours to say.
-
-    Dask would send it to another one, which is another victim if the block is to blame; and where the last worker
-    goes it would never find the way to a new one (``bulk_schedule_unrunnable_after_adding_worker`` in
-    distributed/scheduler.py looks at the address that was wished for, whatever ``allow_other_workers`` says).
-    """
-
-    worker: str
-    block: int
-    future: Future
-    alone: bool
-
-
 class _Dispatcher:
     """One run's blocks, and where they are."""
 
@@ -117,13 +103,14 @@ class _Dispatcher:
         self._client, self._work = client, work
         self._muster = Muster(client, work, on_warning=on_warning)
         self._stretches = Stretches(missing)
-        self._sent: dict[str, _Sent] = {}
-        self._at: dict[str, list[_Sent]] = {}
+        self._flights = Flights()
+        self._pace: dict[str, float] = {}  # seconds that a block takes a worker
         self._hungry: dict[str, None] = {}  # workers that may have room, in order
         self._tries: Counter[int] = Counter()
-        self._news: queue.SimpleQueue[Future | Departure] = queue.SimpleQueue()
-        self._told: dict[int, Receipt] = {}
-        self.lookout = Lookout(client, work.key, on_tiles=on_tiles, on_receipt=self._hear, tell=self._news.put)
+        self._news: queue.SimpleQueue[Receipt | Future | Departure] = queue.SimpleQueue()
+        self.lookout = Lookout(
+            client, work.key, on_tiles=on_tiles, on_receipt=self._news.put, on_departure=self._news.put
+        )
         self._given_up: set[str] = set()
         self._looked, self._last_seen = float("-inf"), time.monotonic()
         self._name = uuid.uuid4().hex[:12]  # a task of an earlier client that still runs is not ours
@@ -133,17 +120,19 @@ class _Dispatcher:
     def receipts(self) -> Iterator[Receipt]:
         """All receipts, as the blocks finish. Raises WorkError where no worker is left to compute the others."""
         self._look()
-        while self._sent or self._stretches:
+        while self._flights or self._stretches:
             self._hand_out()
             try:
-                news = self._news.get(timeout=_REFRESH if self._at else 1.0)
+                news = self._news.get(timeout=_REFRESH if self._flights.workers else 1.0)
             except queue.Empty:
                 news = None
-            if isinstance(news, Departure):
+            if isinstance(news, Receipt):
+                yield from self._new(news)
+            elif isinstance(news, Departure):
                 self._departed(news)
-            elif news is not None and (receipt := self._settled(news)) is not None:
-                yield receipt
-            if not self._at or time.monotonic() - self._looked > _REFRESH:
+            elif news is not None:
+                yield from self._settled(news)
+            if not self._flights.workers or time.monotonic() - self._looked > _REFRESH:
                 self._look()
 
     def cancel(self) -> None:
@@ -151,7 +140,7 @@ class _Dispatcher:
         with suppress(Exception):
             self._client.run(stop_runner, self._work.key, wait=False)
         with suppress(Exception):
-            self._client.cancel([sent.future for sent in self._sent.values()], force=True)
+            self._client.cancel(self._flights.futures, force=True)
 
     # who is there
 
@@ -163,9 +152,10 @@ class _Dispatcher:
         except (OSError, RuntimeError, ValueError) as error:  # of a connection that is lost, or closed
             self._find_scheduler(error)
             return
-        for gone in (set(self._stretches.workers) | set(self._at)) - alive:
+        for gone in (set(self._stretches.workers) | set(self._flights.workers)) - alive:
             self._departed(Departure(worker=gone, died=True))
-        for silent in self.lookout.silent([name for name, sent in self._at.items() if sent], patience=_SILENCE):
+        busy = [name for name in self._flights.workers if self._flights.at(name)]
+        for silent in self.lookout.silent(busy, patience=_SILENCE):
             alive.discard(silent)
             self._given_up.add(silent)
             why = f"{silent} finished no tile in {_SILENCE / 60:.0f} minutes"
@@ -173,7 +163,7 @@ class _Dispatcher:
         self._stretches.join(alive)
         self._hungry.update(dict.fromkeys(sorted(alive)))
         for name in alive:
-            self._at.setdefault(name, [])
+            self._flights.join(name)
         if alive:
             self._last_seen = time.monotonic()
         elif time.monotonic() - self._last_seen > _PATIENCE:
@@ -198,14 +188,15 @@ class _Dispatcher:
         self._muster.forget(news.worker)
         self._stretches.leave(news.worker)
         self._hungry.pop(news.worker, None)
-        for sent in self._at.pop(news.worker, ()):
-            del self._sent[sent.future.key]
+        self._pace.pop(news.worker, None)
+        for flight in self._flights.leave(news.worker):
             with suppress(Exception):
-                sent.future.cancel(force=True)
-            if news.died:
-                self._try_again(sent.block, f"its worker died ({news.reason})", suspect=True)
-            else:
-                self._put_back(sent.block)
+                flight.future.cancel(force=True)
+            for block in self._flights.take_back(flight):
+                if news.died:
+                    self._try_again(block, f"its worker died ({news.reason})", suspect=True)
+                else:
+                    self._put_back(block)
 
     # blocks out, receipts in
 
@@ -220,66 +211,75 @@ class _Dispatcher:
                 pass
 
     def _submit(self, worker: str) -> bool:
-        """Send the next block of a worker's stretch; False where it has enough, or nothing is left to send."""
-        there = self._at.get(worker)
-        if there is None or len(there) >= _IN_FLIGHT or any(sent.alone for sent in there):
+        """Send the next blocks of a worker's stretch; False where it has enough, or nothing is left to send."""
+        there = self._flights.at(worker)
+        if worker not in self._flights.workers or len(there) >= _IN_FLIGHT or any(f.alone for f in there):
             return False
-        coming = self._stretches.take(worker, idle=not there)
+        coming = self._stretches.take(worker, idle=not there, most=self._fitting(worker))
         if coming is None:
             return False
         if not there:
             self.lookout.heard(worker)
         future = self._client.submit(
-            compute_block,
+            compute_blocks,
             self._work,
-            coming.block,
-            there[-1].block if there else None,
-            key=f"geounet-{self._name}-{coming.block}-{next(self._numbers)}",
+            coming.blocks,
+            there[-1].blocks[-1] if there else None,
+            key=f"geounet-{self._name}-{coming.blocks[0]}-{next(self._numbers)}",
             workers=[worker],
             resources=self._muster.resources,
             pure=False,
             retries=0,
         )
-        sent = _Sent(worker=worker, block=coming.block, future=future, alone=coming.alone)
-        self._sent[future.key] = sent
-        there.append(sent)
+        self._flights.add(Flight(worker=worker, future=future, blocks=coming.blocks, alone=coming.alone))
         future.add_done_callback(self._news.put)
         return True
 
-    def _settled(self, future: Future) -> Receipt | None:
-        """The receipt of a future that is done; None where it has none, or was taken back meanwhile."""
-        sent = self._sent.pop(future.key, None)
-        if sent is None:
-            return None
-        self._at[sent.worker].remove(sent)
-        self._hungry[sent.worker] = None
-        self.lookout.heard(sent.worker)
-        told = self._told.pop(sent.block, None)
+    def _fitting(self, worker: str) -> int:
+        """How many blocks a worker is expected to finish in a task's time; one where it has finished none yet."""
+        pace = self._pace.get(worker, TASK)
+        return min(max(1, int(TASK / max(pace, 1e-6))), _MOST)
+
+    def _new(self, receipt: Receipt) -> Iterator[Receipt]:
+        """A receipt, where its block is awaited."""
+        flight = self._flights.land(receipt.block)
+        if flight is not None:
+            self._pace[flight.worker] = (self._pace.get(flight.worker, receipt.seconds) + receipt.seconds) / 2
+            yield receipt
+
+    def _settled(self, future: Future) -> Iterator[Receipt]:
+        """A task has ended; its receipts have come already, but for those that were lost on the way."""
+        flight = self._flights.end(future)
+        if flight is None:
+            return
+        self._hungry[flight.worker] = None
+        self.lookout.heard(flight.worker)
         if future.status == "finished":
-            if told is not None:
-                return told
-            try:
-                receipt: Receipt = future.result(timeout=_REFRESH)
-                return receipt
-            except _LOST:  # its worker vanished with the receipt, or the scheduler did
-                self._try_again(sent.block, "its receipt was lost")
+            if self._flights.awaits(flight):
+                yield from self._rest(flight)
         elif future.status == "error":
-            self._failed(sent.block, future.exception())
+            self._failed(self._flights.take_back(flight), future.exception())
         else:  # cancelled, as by the client itself when it loses the scheduler
             self._find_scheduler(None)
-            self._try_again(sent.block, "cancelled")
-        return None
+            for block in self._flights.take_back(flight):
+                self._try_again(block, "cancelled")
 
-    def _hear(self, facts: Mapping[str, Any]) -> None:
-        """A worker tells of a block that it has finished; called ahead of the news that its task has."""
-        pixels = [list(counts) for counts in facts["pixels"]]  # Dask makes tuples of lists
-        self._told[facts["block"]] = Receipt(**{**facts, "pixels": pixels})
+    def _rest(self, flight: Flight) -> Iterator[Receipt]:
+        """What a finished task had not told of: blocks that its time did not suffice for, or lost receipts."""
+        try:
+            for receipt in flight.future.result(timeout=_REFRESH):
+                yield from self._new(receipt)
+        except _LOST:  # its worker vanished with them, or the scheduler did
+            for block in self._flights.take_back(flight):
+                self._try_again(block, "its receipt was lost")
+        self._stretches.give_back(flight.worker, self._flights.take_back(flight))
 
     def _put_back(self, block: int, *, suspect: bool = False) -> None:
         self._stretches.put_back(block, suspect=suspect)
-        self._hungry.update(dict.fromkeys(self._at))
+        self._hungry.update(dict.fromkeys(self._flights.workers))
 
-    def _failed(self, block: int, error: BaseException) -> None:
+    def _failed(self, blocks: Sequence[int], error: BaseException) -> None:
+        """A task has failed at one of these blocks."""
         if isinstance(error, Interrupted | KeyboardInterrupt):
             raise Interrupted(str(error))
         if isinstance(error, RequestError) and not is_transient(error):
@@ -287,13 +287,18 @@ class _Dispatcher:
         if is_full_disk(error):
             raise WorkError(f"{reason(error)}; free some space and run the same command again to go on") from error
         if isinstance(error, KilledWorker):
-            self._try_again(block, "its worker died (killed, or out of memory)", suspect=True)
-        elif not is_transient(error):
-            self._give_up(block, reason(error), attempts=self._tries[block] + 1)
-        elif wait_for(self._work.local_paths()):  # it was not the block's fault
-            self._put_back(block)
+            for block in blocks:
+                self._try_again(block, "its worker died (killed, or out of memory)", suspect=True)
+        elif is_transient(error) and wait_for(self._work.local_paths()):  # it was not the blocks' fault
+            for block in blocks:
+                self._put_back(block)
+        elif len(blocks) > 1:  # which of them it is shows when each is tried by itself
+            for block in blocks:
+                self._put_back(block, suspect=True)
+        elif is_transient(error):
+            self._try_again(blocks[0], reason(error), is_scene=isinstance(error, SceneError))
         else:
-            self._try_again(block, reason(error), is_scene=isinstance(error, SceneError))
+            self._give_up(blocks[0], reason(error), attempts=self._tries[blocks[0]] + 1)
 
     def _try_again(self, block: int, why: str, *, suspect: bool = False, is_scene: bool = False) -> None:
         self._tries[block] += 1

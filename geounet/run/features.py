@@ -15,7 +15,7 @@ from geounet.io.shapes import Features
 from geounet.io.spool import Spool
 from geounet.io.writing import ChunkWriter
 from geounet.run.layers import Chunk, FeatureMaker
-from geounet.vector.polygons import none_at_all
+from geounet.vector.polygons import Polygons, none_at_all
 
 if TYPE_CHECKING:
     from geounet.vector.simplify import Vertices
@@ -117,8 +117,11 @@ def write_features(
             for writer in layer
         ]
 
+    def make(load: Callable[[], Polygons]) -> Chunk:
+        return maker.features(load(), source.vertices)
+
     with threads_for(threads) as submit:
-        made = (submit(maker.features, polygons, source.vertices) for polygons in source.spool.chunks())
+        made = (submit(make, load) for load in source.spool.loads())
         packed = (submit(pack, chunk) for chunk in _numbered(_in_hand(made, threads), totals))
         for chunk in _in_hand(packed, threads):
             for writer, one in chunk:

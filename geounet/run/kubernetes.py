@@ -1,11 +1,14 @@
-"""The manifest of a Dask cluster on Kubernetes: what Dask's own library makes, closed, with the scenes in it."""
+"""Clusters on Kubernetes: the manifest that Dask's own library makes, closed, with the scenes in it."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from geounet.run.cluster_config import KubernetesConfig
+from geounet.run.cluster_config import KubernetesConfig, StartedCluster
+
+if TYPE_CHECKING:
+    from distributed.security import Security
 
 _CLOSED = {
     "allowPrivilegeEscalation": False,
@@ -13,6 +16,25 @@ _CLOSED = {
     "capabilities": {"drop": ["ALL"]},
 }
 _SCHEDULER = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+
+
+def start_on_kubernetes(config: StartedCluster, _security: Security | None) -> Any:
+    """A cluster of the operator of dask-kubernetes."""
+    assert isinstance(config, KubernetesConfig)
+    from dask_kubernetes.operator import KubeCluster
+    from dask_kubernetes.operator.kubecluster.kubecluster import CreateMode
+
+    document = manifest(config, idle_timeout=config.orphaned_after)
+    cluster = KubeCluster(
+        custom_cluster_spec=document,
+        namespace=config.namespace,
+        create_mode=CreateMode.CREATE_ONLY,
+        shutdown_on_close=True,
+        quiet=True,
+    )
+    if config.adapt is not None:  # by the operator; `manifest` says how eagerly
+        cluster.adapt(minimum=config.adapt.minimum, maximum=config.adapt.maximum)
+    return cluster
 
 
 def manifest(config: KubernetesConfig, *, idle_timeout: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -50,10 +50,11 @@ class FeatureMaker:
 
         ``vertices`` for an outline.
         """
-        polygons, shapes, lonlat, areas, perimeters = self._on_the_map(polygons, vertices)
+        polygons, shapes, lonlat, areas, perimeters = self._measured(polygons, vertices)
         value = self.raster.value_of(polygons.label)
         features = Features(
             shapes=shapes,
+            to_map=self.ground.coordinates if self.area is None else None,
             lonlat=lonlat,
             reshaped=self.outline is not None or self.area is not None,
             id=np.arange(1, 1 + len(shapes)),
@@ -78,20 +79,21 @@ class FeatureMaker:
         names[:] = [self._names.get(v, str(v)) for v in values.tolist()]
         return np.asarray(names[which])
 
-    def _on_the_map(
+    def _measured(
         self, polygons: Polygons, vertices: Vertices | None
     ) -> tuple[Polygons, Shapes, FloatArray, FloatArray, FloatArray]:
-        """Polygons, and what of their shapes is in the area of interest: on the map, degrees, areas, perimeters."""
+        """Polygons, and their shapes (on the map where they are cut to an area) with degrees, areas, perimeters."""
         outlines = self._drawn(polygons, vertices)
         if self.area is None:
-            return (polygons, *self.ground.survey(outlines))
+            return (polygons, outlines, *self.ground.survey(outlines))
         kept, shapes = _cut(polygons, outlines.at(self.ground.coordinates(outlines.xy)), self.area)
         lonlat = self.ground.lonlat(shapes.xy)
         return (kept, shapes, lonlat, *self.ground.measures(shapes, lonlat))
 
     def _drawn(self, polygons: Polygons, vertices: Vertices | None) -> Shapes:
         """The shapes of polygons in pixel coordinates."""
-        xy, counts = polygons.corners.astype(np.float64), polygons.corner_counts.astype(np.int64)
+        xy: NDArray[Any] = polygons.corners
+        counts = polygons.corner_counts.astype(np.int64)
         if self.outline is not None and vertices is not None:
             xy, counts = self.outline.draw(polygons, vertices)
         return Shapes(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geounet.errors import WorkError
+from geounet.run.work import Receipt
 from geounet.run.worker import TOPIC
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ class Lookout:
         key: str,
         *,
         on_tiles: Callable[[int], None],
-        on_receipt: Callable[[Mapping[str, Any]], None],
-        tell: Callable[[Departure], None],
+        on_receipt: Callable[[Receipt], None],
+        on_departure: Callable[[Departure], None],
     ) -> None:
         """``on_tiles`` hears of finished tiles of run ``key``, ``on_receipt`` of finished blocks, ahead of the news
-        that their task has ended, ``tell`` of every worker that leaves: all in the client's own thread."""
+        that their task has ended, ``on_departure`` of every worker that leaves: all in the client's own thread."""
         self._client, self._key = client, key
-        self._on_tiles, self._on_receipt, self._tell = on_tiles, on_receipt, tell
+        self._on_tiles, self._on_receipt, self._on_departure = on_tiles, on_receipt, on_departure
         self._signs: dict[str, float] = {}
         self._looked = time.monotonic()
 
@@ -107,10 +108,15 @@ class Lookout:
         self.heard(str(told.get("worker")))
         if told["key"] == self._key:
             self._on_tiles(told["tiles"])
-            if told["receipt"] is not None:
-                self._on_receipt(told["receipt"])
+            for facts in told["receipts"]:
+                self._on_receipt(_receipt(facts))
 
     def _comings(self, event: tuple[float, Any]) -> None:
         told = event[1]
         if isinstance(told, dict) and told.get("action") == "remove-worker":
-            self._tell(Departure(worker=str(told.get("worker")), died=not told.get("expected", False)))
+            self._on_departure(Departure(worker=str(told.get("worker")), died=not told.get("expected", False)))
+
+
+def _receipt(facts: Mapping[str, Any]) -> Receipt:
+    """As it was sent; Dask makes tuples of lists."""
+    return Receipt(**{**facts, "pixels": [list(counts) for counts in facts["pixels"]]})

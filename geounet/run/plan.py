@@ -87,6 +87,8 @@ class Plan:
     """RFC 3339; when the scene was taken, where somebody knows better than its file."""
     catalog_href: str | None = None
     """The folder of the catalogue that will list the results, relative to them."""
+    item_id: str | None = None
+    """Of the STAC item, where a catalogue holds several of the scene; else it is named by scene and model."""
 
     @property
     def raster_key(self) -> str:

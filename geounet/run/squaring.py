@@ -30,7 +30,7 @@ class Squarer:
         Whole outlines are squared, then cut to the ``area`` of interest; one that cannot be stays as it is.
         """
         which = np.isin(features.value, self.values)
-        shapes, done = self._squared(features.shapes.take(which), polygons.take(which), area)
+        shapes, done = self._squared(features.on_map(which), polygons.take(which), area)
         kept = shapes.part_counts > 0
         out, shapes = _rows(features, np.flatnonzero(which)[kept]), shapes.take(kept)
         lonlat = self.ground.lonlat(shapes.xy)
@@ -38,6 +38,7 @@ class Squarer:
         return replace(
             out,
             shapes=shapes,
+            to_map=None,
             lonlat=lonlat,
             reshaped=True,
             area=rounded(areas, 2, self.ground),

@@ -6,14 +6,16 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+_SHARE = 8  # of what is left of its stretch, a worker takes no more than one part in so many at once
+
 
 @dataclass(frozen=True)
 class Next:
-    """A block that a worker is to compute."""
+    """Blocks that a worker is to compute, one after the other."""
 
-    block: int
+    blocks: tuple[int, ...]
     alone: bool
-    """Nothing else is to be in flight on its worker: if that dies, this block did it."""
+    """Nothing else is to be in flight on its worker: if that dies, this one block did it."""
 
 
 class Stretches:
@@ -54,8 +56,18 @@ class Stretches:
         """A block that was taken is to be computed after all; a ``suspect`` after all others, and alone."""
         (self._suspects if suspect else self._loose).append(block)
 
-    def take(self, worker: str, *, idle: bool) -> Next | None:
-        """The next block of a worker, which may be ``idle``; None where there is none for it."""
+    def give_back(self, worker: str, blocks: Sequence[int]) -> None:
+        """The next blocks of a worker, which it was sent and had no time for."""
+        if worker in self._of:
+            self._of[worker].extendleft(reversed(blocks))
+        else:
+            self._loose.extend(blocks)
+
+    def take(self, worker: str, *, idle: bool, most: int = 1) -> Next | None:
+        """The next blocks of a worker, which may be ``idle``; None where there is none for it.
+
+        At ``most`` so many, and enough are left for those who are done earlier.
+        """
         if worker not in self._of:
             return None
         self._share_out()
@@ -63,9 +75,10 @@ class Stretches:
         if not stretch:
             self._take_over(stretch)
         if stretch:
-            return Next(stretch.popleft(), alone=False)
+            count = min(most, max(1, len(stretch) // _SHARE))
+            return Next(tuple(stretch.popleft() for _ in range(count)), alone=False)
         if idle and self._suspects:
-            return Next(self._suspects.popleft(), alone=True)
+            return Next((self._suspects.popleft(),), alone=True)
         return None
 
     def _share_out(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from geounet.grid.window import Window
 from geounet.io.ground import Ground
 from geounet.io.labels import Rows
+from geounet.io.mapped import MappedRoom
 from geounet.io.nodata import either
 from geounet.io.spool import Spool
 from geounet.vector.polygons import Polygons
@@ -43,6 +45,8 @@ class Sweep:
     """m²; smaller holes are filled."""
     step: int
     """Rows at a time."""
+    folder: Path
+    """For what outgrows memory."""
     threads: int = 1
     """To trace with; where there are several, another one reads the rows that come next."""
     progress: OnRows | None = None
@@ -85,15 +89,20 @@ class Sweep:
                 spool.add(found)
 
     @contextmanager
-    def _tracer(self, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None) -> Iterator[_Tracer]:
+    def _tracer(
+        self, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None
+    ) -> Iterator[_Alone | SideBySide]:
         """Whatever traces the rows: one tracer, or several side by side."""
         width = self.sources.raster.geobox.width
-        if self.threads == 1 or self.sources.zones is not None:
-            yield _Alone(self, lut, on_vertices)
-            return
-        threads = min(self.threads, _MOST_THREADS)
-        with ThreadPoolExecutor(threads, thread_name_prefix="geounet-tracer") as pool:
-            yield SideBySide(width=width, lut=lut, on_vertices=on_vertices, threads=threads, submit=pool.submit)
+        with MappedRoom(self.folder) as room:
+            if self.threads == 1 or self.sources.zones is not None:
+                yield _Alone(self, lut, on_vertices, room)
+                return
+            threads = min(self.threads, _MOST_THREADS)
+            with ThreadPoolExecutor(threads, thread_name_prefix="geounet-tracer") as pool:
+                yield SideBySide(
+                    width=width, lut=lut, on_vertices=on_vertices, threads=threads, submit=pool.submit, room=room
+                )
 
     def tell(self, rows: int = 0) -> None:
         """Say how far the sweep is, after some more ``rows``."""
@@ -143,24 +152,12 @@ class Sweep:
         return unit
 
 
-class _Tracer(Protocol):
-    row: int
-
-    def feed(
-        self,
-        rows: NDArray[Any],
-        confidence: NDArray[np.uint8] | None,
-        outside: NDArray[np.bool_] | None,
-        rim: NDArray[np.bool_] | None,
-    ) -> Iterable[Polygons]: ...
-
-    def close(self) -> Iterable[Polygons]: ...
-
-
 class _Alone:
     """One tracer, with the statistics of another raster; their sums of floats depend on the order of the rows."""
 
-    def __init__(self, sweep: Sweep, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None) -> None:
+    def __init__(
+        self, sweep: Sweep, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None, room: MappedRoom
+    ) -> None:
         self._sweep = sweep
         zones = sweep.sources.zones
         self._tracer = Tracer(
@@ -168,6 +165,7 @@ class _Alone:
             lut=lut,
             bands=0 if zones is None else len(zones.names),
             on_vertices=on_vertices,
+            room=room,
         )
         self.row = 0
 

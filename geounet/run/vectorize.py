@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geounet.errors import ConfigError
-from geounet.heap import freed_memory_kept
+from geounet.heap import freed_memory_kept, trim
 from geounet.io.atomic import publish
 from geounet.io.spool import Spool
 from geounet.io.styles import write_style_beside
@@ -174,6 +174,7 @@ def vectorize(
             min_area=min_area,
             min_hole=min_hole,
             step=block_rows or sources.rows_at_once,
+            folder=first.parent,
             threads=threads or usable_cores(),
             progress=progress,
         )
@@ -202,6 +203,7 @@ def vectorize(
                 vertices = _swept(sweep, spool, rows, file, line_maker)
             if line_maker is not None:
                 line_maker.close()
+            trim()  # what the sweep leaves lies in pieces, too small for a feature of millions of corners
             write_features(
                 maker,
                 Source(spool=spool, vertices=vertices),

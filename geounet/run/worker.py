@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from typing import Any
 
 from geounet.errors import SceneError
 from geounet.model.engine import cuda_devices, device_of_worker
@@ -14,11 +16,16 @@ from geounet.run.roll_call import refuse_unfit
 from geounet.run.work import Receipt, Work
 
 TOPIC = "geounet-tiles"
-"""Where workers tell of finished tiles, and of a block at its end: ``{"key": work.key, "tiles": n, "receipt": …}``.
+"""Where workers tell of finished tiles and blocks: ``{"key": work.key, "tiles": n, "receipts": […]}``.
 
 Dask pushes it to the client ahead of the news that the task has ended, on the same connection; fetching a result
 takes two more round trips through the scheduler, and as much of its time as all the rest of a task.
 """
+
+TASK = 2.0
+"""Seconds that a task takes, where its blocks are quicker: the scheduler is then asked once for many of them."""
+
+_TELL = 0.05  # seconds between two events
 
 _runners: dict[str, BlockRunner] = {}
 _runners_lock = threading.Lock()
@@ -26,20 +33,43 @@ _begun: dict[str, set[int]] = {}
 """Blocks of each run that had their turn here, also in a runner that made room for another run's since."""
 
 
-def compute_block(work: Work, block: int, after: int | None = None) -> Receipt:
-    """Compute one block in this process, once ``after`` has its turn; the task that a worker runs."""
-    reporter = _TileReporter(work.key)
-    while True:
-        with suppress(RunnerClosed):
-            try:
-                receipt = runner_of(work).run(block, reporter.add, after=after)
-            except SceneError as error:
-                unreadable = SceneError(str(error))
+def compute_blocks(work: Work, blocks: Sequence[int], after: int | None = None) -> list[Receipt]:
+    """Compute blocks in this process, in turn, once ``after`` has its own; the task that a worker runs.
+
+    Each is told of as it is finished. How many fit into the time of a task was a guess, by whoever sent them: those
+    that do not fit are left.
+    """
+    reporter, receipts, spent = _Reporter(work.key), list[Receipt](), 0.0
+    try:
+        for receipt in _receipts(work, blocks, reporter, after):
+            reporter.finished(receipt)
+            receipts.append(receipt)
+            spent += receipt.seconds
+            if spent > TASK:
                 break
-            reporter.flush(receipt)
-            return receipt
-        after = None  # two runs that share a worker take turns: what that block left went with its runner
-    raise unreadable  # out here it has no context: errors of GDAL's cannot travel
+    finally:
+        reporter.flush()
+        if (runner := _runners.get(work.key)) is not None:
+            runner.pass_over(blocks)
+    return receipts
+
+
+def _receipts(work: Work, blocks: Sequence[int], reporter: _Reporter, after: int | None) -> Iterator[Receipt]:
+    """One for each block, as it is finished. One runner for all: told to stop, it computes none of the others."""
+    left, runner, unreadable = list(blocks), None, None
+    while left and unreadable is None:
+        try:
+            runner = runner or runner_of(work)
+            receipt = runner.run(left[0], reporter.add, after=after)
+        except RunnerClosed:  # two runs that share a worker take turns: what a block left went with its runner
+            runner = after = None
+        except SceneError as error:
+            unreadable = SceneError(str(error))
+        else:
+            del left[0]
+            yield receipt
+    if unreadable is not None:
+        raise unreadable  # out here it has no context: errors of GDAL's cannot travel
 
 
 def runner_of(work: Work) -> BlockRunner:
@@ -93,24 +123,33 @@ def close_runner(key: str) -> None:
             runner.close()
 
 
-class _TileReporter:
-    """Tells the client about finished tiles, twice a second at most."""
+class _Reporter:
+    """Tells the client about finished tiles and blocks, a few times a second at most: a block that takes longer is
+    told of at once."""
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self._count = 0
+        self._tiles = 0
+        self._receipts: list[dict[str, Any]] = []
         self._told = time.monotonic()
 
-    def add(self, count: int) -> None:
-        self._count += count
-        if time.monotonic() - self._told > 0.5:
+    def add(self, tiles: int) -> None:
+        self._tiles += tiles
+        self._tell()
+
+    def finished(self, receipt: Receipt) -> None:
+        self._receipts.append(asdict(receipt))  # an event holds plain values only
+        self._tell()
+
+    def _tell(self) -> None:
+        if time.monotonic() - self._told > _TELL:
             self.flush()
 
-    def flush(self, receipt: Receipt | None = None) -> None:
-        if self._count or receipt is not None:
+    def flush(self) -> None:
+        if self._tiles or self._receipts:
             from distributed import get_worker
 
-            told = None if receipt is None else asdict(receipt)  # an event holds plain values only
-            with suppress(Exception):  # progress is no reason to fail, and the receipt is the task's result too
-                get_worker().log_event(TOPIC, {"key": self._key, "tiles": self._count, "receipt": told})
-        self._count, self._told = 0, time.monotonic()
+            told = {"key": self._key, "tiles": self._tiles, "receipts": self._receipts}
+            with suppress(Exception):  # progress is no reason to fail, and receipts are the task's result too
+                get_worker().log_event(TOPIC, told)
+        self._tiles, self._receipts, self._told = 0, [], time.monotonic()

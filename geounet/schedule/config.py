@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,9 @@ from geounet.sections import Section, read_sections
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size)]
+Kept = Annotated[
+    float, BeforeValidator(lambda k: (inf if k else 0.0) if isinstance(k, bool) else parse_duration(k))
+]
 Command = Annotated[tuple[str, ...], BeforeValidator(lambda c: tuple(shlex.split(c)) if isinstance(c, str) else c)]
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda n: (n,) if isinstance(n, str) else n)]
@@ -95,9 +99,10 @@ class KeepConfig(Section):
 
     runs: int = Field(default=1, ge=1)
     """Results kept per scene; with more than one the destination must name ``{run}``."""
-    parts: bool = False
-    """Keep the parts of finished runs, which are as large as the maps: a scene that is delivered again costs only
-    its changed blocks, and other polygons need no network."""
+    parts: Kept = 30 * 86400.0
+    """How long the parts of a run stay, which are half as large as its maps: until then a scene that is delivered
+    again, or was set aside, costs only the blocks that are not done or changed. ``true``: as long as the results;
+    ``false``: not at all. Those of versions that were replaced go earlier, and all where the disk is short."""
     free: Size = 2**30
     """Room that stays free on the destination's disk: no scene is begun with less."""
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from geounet.io.access import safe_stem
 
+_BETWEEN = "~"
+"""What no name that is filled in can hold (`safe_stem`), and no address minds (RFC 3986, 2.3)."""
+
 FIELDS = {
     "scene": "name of the scene, of its file without suffix",
     "folder": "name of the folder that the scene lies in",
@@ -48,3 +51,8 @@ def fill(template: str, *, scene: str, source: Path, time: datetime, model: str,
             run=run[:8],
         )
     )
+
+
+def item_id(final: Path, *, root: Path, model: str) -> str:
+    """The id of the STAC item of results: no other folder has it, and those that replace them have it again."""
+    return f"{_BETWEEN.join(final.relative_to(root).parts)}-{model}"

@@ -10,17 +10,13 @@ import json
 import os
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 
 from geounet.errors import ConfigError, WorkError
 from geounet.schedule.database import Database, Row
-
-State = Literal["waiting", "running", "done", "failed", "gone"]
-STATES: tuple[State, ...] = ("waiting", "running", "done", "failed", "gone")
-"""``failed``: set aside with its reason. ``gone``: published once, since replaced or removed by retention."""
+from geounet.schedule.entry import STATES, Entry, Found, State
 
 MOST_DEATHS = 10
 """Runs that may die over one scene before it is set aside: kills are no fault of the scene's, up to a point."""
@@ -44,50 +40,6 @@ _TABLES = (
 
 class TakenOver(WorkError):
     """The claim on a scene has gone to another run, which goes on with it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """A scene that a source offers."""
-
-    key: str
-    """Names content, model and options."""
-    name: str
-    source: str
-    """Where it comes from; what comes from the same place replaces what came before."""
-    paths: tuple[str, ...]
-    time: str
-    """RFC 3339, of the scene."""
-    content: str
-    recipe: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry(Found):
-    """A row of the ledger: a scene that was found, and what became of it."""
-
-    state: State
-    attempts: int
-    """Tries that failed."""
-    deaths: int
-    """Runs that ended in the middle of it without a word."""
-    not_before: float
-    owner: str | None
-    lease: float | None
-    """Until when it is its owner's."""
-    error: str | None
-    output: str | None
-    found: float
-    """When, in seconds since 1970, as all times of the ledger."""
-    started: float | None
-    finished: float | None
-    facts: dict[str, Any] = field(default_factory=dict)
-    """What the run counted: pixels, seconds, areas by class, warnings."""
-
-    @classmethod
-    def of(cls, row: Row) -> Entry:
-        """The entry that a row holds."""
-        return cls(**{**row, "paths": tuple(json.loads(row["paths"])), "facts": json.loads(row["facts"])})
 
 
 def this_process() -> str:
@@ -257,12 +209,16 @@ class Ledger:
                     [key],
                 )
 
-    def done_of(self, source: str) -> list[Entry]:
-        """Finished entries of one source, the newest first."""
-        rows = self._db.rows(
-            "SELECT * FROM geounet_scenes WHERE source = ? AND state = 'done' ORDER BY finished DESC", [source]
+    def note(self, key: str, facts: dict[str, Any]) -> None:
+        """Other facts of an entry that nobody works on."""
+        self._db.rows(
+            "UPDATE geounet_scenes SET facts = ? WHERE key = ? AND state <> 'running'", [json.dumps(facts), key]
         )
-        return [Entry.of(row) for row in rows]
+
+    def of_source(self, source: str, *states: State) -> list[Entry]:
+        """Entries of one source in these states, the newest first."""
+        rows = self._db.rows("SELECT * FROM geounet_scenes WHERE source = ? ORDER BY finished DESC", [source])
+        return [entry for entry in map(Entry.of, rows) if entry.state in states]
 
     def at_output(self, output: str) -> Entry | None:
         """Whose results lie in a folder."""

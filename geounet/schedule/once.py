@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from geounet.errors import GeounetError, Interrupted, WorkError
-from geounet.io import human
-from geounet.model.package import Package, load_model
-from geounet.run.options import InferOptions
+from geounet.errors import GeounetError, Interrupted
 from geounet.run.pipeline import infer_plan, plan_scene
 from geounet.run.progress import Progress
 from geounet.run.result import Run
 from geounet.schedule.config import ScheduleConfig
-from geounet.schedule.content import Memory, content_digest, input_contents
 from geounet.schedule.database import connect
+from geounet.schedule.entry import Entry
+from geounet.schedule.finding import find, package_of, recipe_of
 from geounet.schedule.heartbeat import Guarded, Heartbeat
-from geounet.schedule.layout import fill
-from geounet.schedule.ledger import Entry, Found, Ledger, TakenOver
+from geounet.schedule.layout import fill, item_id
+from geounet.schedule.ledger import Ledger, TakenOver
 from geounet.schedule.postgis import PostgisTable
-from geounet.schedule.publish import Publication, free_bytes, withdraw, work_folder
+from geounet.schedule.publish import Publication, work_folder
+from geounet.schedule.retention import BLOCKS_IN, Retention, holds_blocks
 from geounet.schedule.shelf import write_shelf
 from geounet.schedule.signals import call_hook, post_webhook, write_metrics
-from geounet.schedule.sources import candidates
 
 _SHELF_EVERY = 30.0  # seconds between two writings of catalogue and index, which grow with all scenes
 
@@ -79,55 +75,6 @@ def run_once(
         ledger.close()
 
 
-def preview_look(config: ScheduleConfig) -> list[tuple[Found, str]]:
-    """What a look would find: every scene, and ``new`` or its state in the ledger. Begins none, writes no row."""
-    package = _package(config.options)
-    exists = "://" in config.ledger_place or Path(config.ledger_place).exists()
-    ledger = Ledger(connect(config.ledger_place)) if exists else None
-    try:
-        states = {entry.key: entry.state for entry in ledger.entries()} if ledger else {}
-        found = find(config, _recipe(config, package, ledger), ledger, lambda _text: None)
-        return [(scene, states.get(scene.key, "new")) for scene in found]
-    finally:
-        if ledger is not None:
-            ledger.close()
-
-
-def _package(options: InferOptions) -> Package:
-    return load_model(options.model, allow_pickle=options.allow_pickle)
-
-
-def _memory(ledger: Ledger | None) -> Memory:
-    """What the ledger knows of files that were read before; without one nothing."""
-    return (ledger.digest_of, ledger.remember_digest) if ledger else (lambda *_: None, lambda *_: None)
-
-
-def _recipe(config: ScheduleConfig, package: Package, ledger: Ledger | None) -> str:
-    return config.recipe(package.digest, input_contents(config.options, _memory(ledger)))
-
-
-def find(
-    config: ScheduleConfig, recipe: str, ledger: Ledger | None, warn: Callable[[str], None]
-) -> Iterator[Found]:
-    """Every scene that the source shows and that can be read."""
-    known = _memory(ledger)
-    for candidate in candidates(config.source, allow_remote=config.options.allow_remote, warn=warn):
-        try:
-            content = content_digest(candidate.paths, known, told=candidate.contents)
-        except GeounetError as error:
-            warn(str(error))
-            continue
-        yield Found(
-            key=hashlib.sha256(f"{content} {recipe}".encode()).hexdigest(),
-            name=candidate.name,
-            source=candidate.source,
-            paths=candidate.paths,
-            time=candidate.time.isoformat(),
-            content=content,
-            recipe=recipe,
-        )
-
-
 class _Look:
     """One look at the source, and the work that it finds."""
 
@@ -136,8 +83,9 @@ class _Look:
     ) -> None:
         self._config, self._ledger, self._tell, self._progress = config, ledger, tell, progress
         self._options = config.options
-        self._package = _package(self._options)
-        self._recipe = _recipe(config, self._package, ledger)
+        self._package = package_of(self._options)
+        self._recipe = recipe_of(config, self._package, ledger)
+        self._retention = Retention(config, ledger)
         to = config.publish
         self._table = PostgisTable(to.postgis, to.table) if to.postgis is not None else None
         self._shelf_told = float("-inf")
@@ -147,24 +95,17 @@ class _Look:
         self._tell("found", new=outcome.new, **self._ledger.counts(self._recipe))
         try:
             while limit is None or outcome.published + outcome.failed < limit:
-                self._look_at_the_disk()
+                self._retention.make_room()
                 entry = self._ledger.claim(self._recipe, lease=self._config.retry.lease)
                 if entry is None:
                     break
                 self._process(entry, outcome)
                 self._show(at_once=False)
+            self._retention.tidy()
         finally:
             self._show(at_once=True)
         outcome.left = self._ledger.counts(self._recipe)["waiting"]
         return outcome
-
-    def _look_at_the_disk(self) -> None:
-        free, needed = free_bytes(self._config.root), self._config.keep.free
-        if free < needed:
-            raise WorkError(
-                f"{self._config.root} has {human.size(free)} left; keep.free is {human.size(needed)}: "
-                "no scene is begun before there is more room"
-            )
 
     def _process(self, entry: Entry, outcome: Outcome) -> None:
         """Publish a scene and count it; a failure is recorded, a scene that another run took over is left to it."""
@@ -200,19 +141,20 @@ class _Look:
             Heartbeat(self._ledger, entry.key, lease=self._config.retry.lease) as heart,
             Publication(work, final, entry.key) as publication,
         ):
-            run = None if publication.is_out else self._compute(entry, work, heart)
+            run = None if publication.is_out else self._compute(entry, final, heart)
             with self._table.replacing(entry, publication.folder) if self._table else nullcontext():
-                publication.publish(keep_parts=self._config.keep.parts)
+                publication.publish(keep_parts=self._retention.keeps_blocks)
         return final, run
 
-    def _compute(self, entry: Entry, work: Path, heart: Heartbeat) -> Run:
-        options = replace(self._options, stack=len(entry.paths) > 1)
+    def _compute(self, entry: Entry, final: Path, heart: Heartbeat) -> Run:
+        options, work = replace(self._options, stack=len(entry.paths) > 1), work_folder(final, entry.key)
         plan = replace(plan_scene(entry.paths, options), output=work, scene_name=entry.name)
+        plan = replace(plan, item_id=item_id(final, root=self._config.root, model=self._package.spec.name))
         if self._config.catalog:
             plan = replace(plan, catalog_href=Path(os.path.relpath(self._config.root, work)).as_posix())
         if self._config.source.stac is not None:  # an item knows it; a file's own tags know more than the ledger
             plan = replace(plan, scene_time=entry.time.replace("+00:00", "Z"))
-        earlier = [Path(done.output) for done in self._ledger.done_of(entry.source) if done.output]
+        earlier = self._retention.earlier(entry.source)
         return infer_plan(plan, options, progress=Guarded(heart, self._progress()), earlier=earlier)
 
     def _destination(self, entry: Entry) -> Path:
@@ -232,22 +174,14 @@ class _Look:
 
     def _done(self, entry: Entry, final: Path, run: Run | None, *, seconds: float) -> None:
         facts = {"seconds": round(seconds, 3), "bbox": _bbox(final), **(_facts(run) if run is not None else {})}
-        before = self._ledger.done_of(entry.source)
-        self._ledger.finish(entry.key, output=str(final), facts=facts)
-        self._retain(before, final)
+        before = self._ledger.of_source(entry.source, "done")
+        blocks = {BLOCKS_IN: str(final)} if holds_blocks(final) else {}
+        self._ledger.finish(entry.key, output=str(final), facts={**facts, **blocks})
+        self._retention.published(before, final)
         said = {"key": entry.key, "scene": entry.name, "source": entry.source, "output": str(final), **facts}
         self._tell("published", **said)
         self._hook(self._config.signals.on_success, said)
         post_webhook(self._config.signals.webhook, {"event": "published", **said}, self._warn)
-
-    def _retain(self, before: list[Entry], final: Path) -> None:
-        """Earlier results of the source that were replaced, or are more than are kept, go."""
-        replaced = [entry for entry in before if entry.output == str(final)]
-        others = [entry for entry in before if entry.output != str(final)]
-        too_many = others[self._config.keep.runs - 1 :] if "{run}" in self._config.destination else []
-        for entry in too_many:
-            withdraw(Path(entry.output or ""))
-        self._ledger.retire(entry.key for entry in (*replaced, *too_many))
 
     def _failed(self, entry: Entry, error: Exception) -> None:
         retry = self._config.retry
@@ -256,7 +190,7 @@ class _Look:
         wait = retry.backoff * 2**entry.attempts
         state = self._ledger.fail(entry.key, error=text, attempts=retry.attempts, wait=wait)
         if state == "failed":
-            shutil.rmtree(work_folder(self._destination(entry), entry.key), ignore_errors=True)
+            self._retention.set_aside(entry, work_folder(self._destination(entry), entry.key))
         said = {
             "key": entry.key,
             "scene": entry.name,

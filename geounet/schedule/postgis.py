@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from geounet.errors import ConfigError, MissingExtraError, WorkError
 from geounet.io.features import read_layers
-from geounet.schedule.ledger import Entry
+from geounet.schedule.entry import Entry
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

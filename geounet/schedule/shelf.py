@@ -15,7 +15,7 @@ from geounet.io import human
 from geounet.io.atomic import publish_text
 from geounet.io.report_style import page
 from geounet.io.stac import CATALOG_FILE, COLLECTION_FILE, COLLECTION_ID
-from geounet.schedule.ledger import Entry
+from geounet.schedule.entry import Entry
 from geounet.schedule.shelf_map import STYLE as MAP_STYLE
 from geounet.schedule.shelf_map import render_places
 
@@ -31,6 +31,7 @@ td small { color: var(--quiet); overflow-wrap: anywhere; }
 
 def write_shelf(root: Path, entries: Sequence[Entry]) -> None:
     """Write the catalogue, its collection and the index page of all entries; each appears whole."""
+    entries = [entry for entry in entries if entry.output is None or Path(entry.output).is_relative_to(root)]
     done = [entry for entry in entries if entry.state == "done" and entry.output]
     publish_text(root / COLLECTION_FILE, _json(to_collection(root, done)))
     publish_text(root / CATALOG_FILE, _json(to_catalog()))

@@ -15,9 +15,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from geounet.vector.room import Room
 from geounet.vector.runs import OUTSIDE, cut_runs, find, keep_row, load, mark, new_marks, new_row
 from geounet.vector.survey import number_runs
-from geounet.vector.tracer import grown
 
 NOTHING, WEAK, STRONG = 0, 1, 2
 """What a pixel may be."""
@@ -86,7 +86,7 @@ class Hysteresis:
         rows, done = np.ascontiguousarray(rows), 0
         while done < rows.shape[0]:
             arrays = (self._parent, self._strong)
-            self._parent, self._strong = grown(arrays, int(self._counts[0]), 2 * self.width)
+            self._parent, self._strong = Room().grown(arrays, int(self._counts[0]), 2 * self.width)
             done += _join(
                 rows[done:], _LUT, self._above, self._below, self._marks, self._parent, self._strong, self._counts
             )

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from geounet.vector.absorb import absorb
 from geounet.vector.holes import fill_holes
+from geounet.vector.room import Room
 from geounet.vector.runs import OUTSIDE, new_marks, new_row
 from geounet.vector.survey import Borders, Census, relabel, survey
-from geounet.vector.tracer import grown
 
 AREA_UNITS = 2**20
 """Areas are counted in this fraction of a pixel, in whole numbers, so that equal sums are equal in any order."""
@@ -92,7 +92,7 @@ class MappingUnit:
         np.cumsum((knots[:, 1:] + knots[:, :-1]) * (step / 2), axis=1, out=before[:, 1:])
         done = 0
         while done < values.shape[0]:
-            self._census = Census(*grown(self._census, int(self._counts[0]), 2 * self.width))
+            self._census = Census(*Room().grown(self._census, int(self._counts[0]), 2 * self.width))
             done_now = survey(
                 values[done:],
                 shut[done:],

@@ -74,11 +74,22 @@ def _long_edge(x: float, y: float, dx: float, dy: float, n: int, patches: Patchw
 
 
 @njit(cache=True, nogil=True)
-def _ring(corners: Any, a: int, b: int, patches: Patchwork, longest: float, e2: float, lonlat: Any, q: Any) -> Any:
+def _corner(corners: Any, i: int, patches: Patchwork, lonlat: Any) -> float:
+    """Put the degrees of a corner into ``lonlat``; its q."""
+    k, u, v = _place(corners[i, 0], corners[i, 1], patches)
+    lonlat[i, 0] = _value(patches.numbers, k + LON, u, v)
+    lonlat[i, 1] = _value(patches.numbers, k + LAT, u, v)
+    return _value(patches.numbers, k + Q, u, v)
+
+
+@njit(cache=True, nogil=True)
+def _ring(corners: Any, a: int, b: int, patches: Patchwork, longest: float, e2: float, lonlat: Any) -> Any:
     """∫ q dλ around the ring of the corners ``a`` to ``b``, and its length."""
-    total, length, base = 0.0, 0.0, q[a]
-    j = b - 1
+    total, length, base = 0.0, 0.0, _corner(corners, a, patches, lonlat)
+    last = _corner(corners, b - 1, patches, lonlat)
+    j, before = b - 1, last
     for i in range(a, b):
+        q = base if i == a else last if i == b - 1 else _corner(corners, i, patches, lonlat)
         x, y = corners[j, 0], corners[j, 1]
         dx, dy = corners[i, 0] - x, corners[i, 1] - y
         size = max(abs(dx), abs(dy))
@@ -88,9 +99,9 @@ def _ring(corners: Any, a: int, b: int, patches: Patchwork, longest: float, e2: 
             total += area
             length += step
         else:  # so short that the mean of both ends is as good as Simpson's rule
-            total += (lonlat[i, 0] - lonlat[j, 0]) * (0.5 * (q[j] + q[i]) - base)
+            total += (lonlat[i, 0] - lonlat[j, 0]) * (0.5 * (before + q) - base)
             length += _step(lonlat[j, 0], lonlat[j, 1], lonlat[i, 0], lonlat[i, 1], e2)
-        j = i
+        j, before = i, q
     return total, length
 
 
@@ -111,20 +122,14 @@ def measure(
     eccentricity. ``corners`` ``(corners, 2)`` as (column, row) inside the raster; edges longer than ``longest``
     pixels are followed in pieces. ``lonlat`` ``(corners, 2)`` is filled: degrees, NaN where unknown.
     """
-    n, c = shape_starts.size - 1, patches.numbers
-    q = np.empty(corners.shape[0])
-    for i in range(corners.shape[0]):
-        k, u, v = _place(corners[i, 0], corners[i, 1], patches)
-        lonlat[i, 0] = _value(c, k + LON, u, v)
-        lonlat[i, 1] = _value(c, k + LAT, u, v)
-        q[i] = _value(c, k + Q, u, v)
+    n = shape_starts.size - 1
     areas, lengths = np.zeros(n), np.zeros(n)
     known = np.ones(n, np.bool_)
     for f in range(n):
         for p in range(shape_starts[f], shape_starts[f + 1]):
             for r in range(polygon_starts[p], polygon_starts[p + 1]):
                 a, b = ring_starts[r], ring_starts[r + 1]
-                total, length = _ring(corners, a, b, patches, longest, e2, lonlat, q)
+                total, length = _ring(corners, a, b, patches, longest, e2, lonlat)
                 areas[f] += abs(total) if r == polygon_starts[p] else -abs(total)
                 lengths[f] += length
         known[f] = not math.isnan(areas[f])

@@ -7,7 +7,8 @@ import shapely
 from numpy.typing import NDArray
 
 from geounet.vector.polygons import Polygons, close_rings, ranges, starts
-from geounet.vector.right_angles import LEAST, proposals
+from geounet.vector.right_angles import proposals
+from geounet.vector.walls import LEAST
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -15,13 +15,22 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from geounet.vector.sweep import AUX, EAST, FLAGS, N_DEAD, SOUTH
+from geounet.vector.room import Room
+from geounet.vector.sweep import AUX, EAST, FLAGS, N_DEAD, N_VERTICES, SOUTH, Components, Vertices
 
 _CROSSING = 15
 """Bits of a vertex from which borders lead in all four directions."""
 _V, _D, _V0, _D0, _TOP, _LOOPS, _LOOP_RINGS, _TOUCHES, _CROSSED, _CLOSED = range(10)
 """Places in the state of a walk: where it stands and began, how much it has, what it saw."""
+_COMPONENT, _NEXT, _CORNERS, _CORNER, _PATH, _RINGS, _LEFT = range(10, 17)
+"""And where the work stands: the component's place; the next vertex of the list of its corners, −1 when all were
+taken; how many were, and which of them is walked from; vertices and rings so far; and the steps left."""
+_SHELL = -1
+_LISTING = -2
+_STEPS = 2**18
+"""Of a piece of work, each to a vertex that may have to come from disk."""
 
 
 @njit(cache=True, nogil=True)
@@ -73,13 +82,14 @@ def _forget_places(cells: Any, path: Any, begin: int, end: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _steps(vertices: Any, counts: Any, path: Any, loops: Any, loop_lengths: Any, state: Any) -> None:
-    """Walk on from the state until the ring is closed, or until there is no room for the next step."""
+    """Walk on from the state until the ring is closed, or until no step is left or there is no room for it."""
     cells = vertices.cells
     v, d, top, v0, d0 = state[_V], state[_D], state[_TOP], state[_V0], state[_D0]
     n_loops, n_loop_rings, touches = state[_LOOPS], state[_LOOP_RINGS], state[_TOUCHES]
-    crossed, dead = state[_CROSSED], np.int64(0)
+    crossed, left, dead = state[_CROSSED], state[_LEFT], np.int64(0)
     seen = np.int64(cells[v, FLAGS])
-    while top < path.size:
+    while top < path.size and left > 0:
+        left -= 1
         if seen >> 8 == _CROSSING:  # only here can a ring come by twice
             low = np.int64(cells[v, AUX])
             if low >= 0:
@@ -114,93 +124,142 @@ def _steps(vertices: Any, counts: Any, path: Any, loops: Any, loop_lengths: Any,
             state[_CLOSED] = 1
             break
     counts[N_DEAD] += dead
-    state[_V], state[_D], state[_TOP] = v, d, top
+    state[_V], state[_D], state[_TOP], state[_LEFT] = v, d, top, left
     state[_LOOPS], state[_LOOP_RINGS], state[_TOUCHES] = n_loops, n_loop_rings, touches & 1
     state[_CROSSED] = crossed
 
 
 @njit(cache=True, nogil=True)
-def _hole_corners(corner: Any, cells: Any, corners: Any) -> tuple[Any, Any]:
-    """The corners of the list that begins with ``corner``, in order, in ``corners`` (or a longer one); how many."""
-    n = np.int64(0)
-    while corner >= 0:
+def _list_corners(state: Any, cells: Any, corners: Any) -> Any:
+    """List on from the state, in ``corners`` (or a longer one), in order in the end; until no step is left."""
+    corner, n = state[_NEXT], state[_CORNERS]
+    while corner >= 0 and state[_LEFT] > 0:
         if n == corners.size:
             corners = _room(corners, n, 1)
         corners[n] = corner
         n += 1
-        corner = cells[corner, AUX]
-    _sort(corners, n)
-    return corners, n
+        state[_LEFT] -= 1
+        corner = np.int64(cells[corner, AUX])
+    state[_NEXT], state[_CORNERS] = corner, n
+    if corner < 0:
+        _sort(corners, n)
+        state[_CORNER] = _SHELL
+    return corners
 
 
 @njit(cache=True, nogil=True)
-def _begin(state: Any, v: int, d: int, top: int) -> None:
+def _begin(state: Any, v: int, d: int) -> None:
     """The state of a walk that has not begun."""
-    for j in range(state.size):
+    for j in range(_CLOSED + 1):
         state[j] = 0
-    state[_V], state[_D], state[_V0], state[_D0], state[_TOP] = v, d, v, d, top
+    state[_V], state[_D], state[_V0], state[_D0], state[_TOP] = v, d, v, d, state[_PATH]
 
 
 @njit(cache=True, nogil=True)
-def _places(xy: Any, path: Any, n: int) -> Any:
-    """``(n, 2)`` the places of the vertices ``path[:n]``."""
-    out = np.empty((n, 2), np.int32)
-    for k in range(n):
+def _put_places(xy: Any, path: Any, begin: int, end: int, out: Any) -> None:
+    """The places of the vertices ``path[begin:end]`` there in ``out`` ``(n, 2)``."""
+    for k in range(begin, end):
         out[k, 0] = xy[path[k], 0]
         out[k, 1] = xy[path[k], 1]
-    return out
 
 
 @njit(cache=True, nogil=True)
-def walk(finished: Any, vertices: Any, components: Any, counts: Any) -> tuple[Any, Any, Any, Any]:
-    """The rings of the components ``finished`` (root numbers, ascending).
+def _close(state: Any, cells: Any, path: Any, loops: Any, loop_lengths: Any, lengths: Any) -> tuple[Any, Any]:
+    """Keep a ring that is closed, and the loops that were cut off it; ``path`` and ``lengths``, or longer ones."""
+    begin, top, cut, more = state[_PATH], state[_TOP], state[_LOOPS], state[_LOOP_RINGS]
+    if state[_CROSSED]:
+        _forget_places(cells, path, begin, top)
+    lengths = _room(lengths, state[_RINGS], 1 + more)
+    lengths[state[_RINGS]] = top - begin
+    for j in range(more):
+        lengths[state[_RINGS] + 1 + j] = loop_lengths[j]
+    path = _room(path, top, cut)
+    for j in range(cut):
+        path[top + j] = loops[j]
+    state[_RINGS] += 1 + more
+    state[_PATH] = top + cut
+    return path, lengths
+
+
+@njit(cache=True, nogil=True)
+def walk(
+    finished: Any,
+    vertices: Any,
+    components: Any,
+    counts: Any,
+    state: Any,
+    path: Any,
+    loops: Any,
+    loop_lengths: Any,
+    lengths: Any,
+    corners: Any,
+    ring_counts: Any,
+    touching: Any,
+) -> tuple[Any, Any, Any, Any, Any]:
+    """Walk on from the state, until all of ``finished`` are done or no step is left; the growing arrays."""
+    cells = vertices.cells
+    walking = state[_TOP] > 0
+    while state[_COMPONENT] < finished.size and state[_LEFT] > 0:
+        i = state[_COMPONENT]
+        root = finished[i]
+        if state[_CORNER] == _LISTING:
+            # the list is taken first: `AUX`, through which it runs, is of use to the walk as well
+            corners = _list_corners(state, cells, corners)
+            continue
+        if state[_CORNER] == state[_CORNERS]:
+            state[_COMPONENT] += 1
+            state[_CORNERS], state[_CORNER] = 0, _LISTING
+            if i + 1 < finished.size:
+                state[_NEXT] = components.head[finished[i + 1]]
+            continue
+        if not walking:
+            k = state[_CORNER]
+            v = np.int64(components.start_vertex[root] if k == _SHELL else corners[k])
+            d = np.int64(EAST if k == _SHELL else SOUTH)
+            if cells[v, FLAGS] & (1 << d):
+                state[_CORNER] += 1
+                continue
+            _begin(state, v, d)
+            walking = True
+        _steps(vertices, counts, path, loops, loop_lengths, state)
+        if not state[_CLOSED]:
+            if state[_TOP] == path.size:
+                path = _room(path, state[_TOP], 1)
+            elif state[_LEFT] > 0:
+                loops = _room(loops, state[_LOOPS], state[_TOP] - state[_PATH])
+                loop_lengths = _room(loop_lengths, state[_LOOP_RINGS], 1)
+            continue
+        before = state[_RINGS]
+        path, lengths = _close(state, cells, path, loops, loop_lengths, lengths)
+        ring_counts[i] += state[_RINGS] - before
+        touching[i] |= state[_TOUCHES] != 0
+        state[_CORNER] += 1
+        state[_TOP] = 0
+        walking = False
+    return path, loops, loop_lengths, lengths, corners
+
+
+def rings_of(
+    finished: NDArray[np.int32], vertices: Vertices, components: Components, counts: NDArray[np.int64], room: Room
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
+    """The rings of the components ``finished`` (root numbers, ascending), whose vertices lie in ``room``.
 
     Returns corners ``(n, 2)`` int32 as (column, row), rings not closed; the number of corners of each ring;
     the number of rings of each component, shell first, holes in the order of their first vertex; and whether
     each component touches what is outside.
     """
-    path = np.empty(65536, np.int32)
-    loops, loop_lengths = np.empty(64, np.int32), np.empty(16, np.int32)
-    lengths = np.empty(1024, np.int32)
-    corners = np.empty(64, np.int32)
-    state = np.zeros(10, np.int64)
-    ring_counts = np.empty(finished.size, np.int32)
-    touching = np.zeros(finished.size, np.bool_)
-    n_path, n_rings = np.int64(0), np.int64(0)
-    for i in range(finished.size):
-        root = finished[i]
-        before = n_rings
-        # the list is taken now: `AUX`, through which it runs, is of use to the walk as well
-        corners, n_corners = _hole_corners(components.head[root], vertices.cells, corners)
-        for k in range(-1, n_corners):
-            v = np.int64(components.start_vertex[root] if k < 0 else corners[k])
-            d = np.int64(EAST if k < 0 else SOUTH)
-            if vertices.cells[v, FLAGS] & (1 << d):
-                continue
-            _begin(state, v, d, n_path)
-            _steps(vertices, counts, path, loops, loop_lengths, state)
-            while not state[_CLOSED]:
-                if state[_TOP] == path.size:
-                    path = _room(path, state[_TOP], path.size)
-                else:
-                    loops = _room(loops, state[_LOOPS], state[_TOP] - n_path)
-                    loop_lengths = _room(loop_lengths, state[_LOOP_RINGS], 1)
-                _steps(vertices, counts, path, loops, loop_lengths, state)
-            top, more = state[_TOP], state[_LOOP_RINGS]
-            if state[_CROSSED]:
-                _forget_places(vertices.cells, path, n_path, top)
-            if n_rings + 1 + more > lengths.size:
-                lengths = _room(lengths, n_rings, 1 + more)
-            lengths[n_rings] = top - n_path
-            for j in range(more):
-                lengths[n_rings + 1 + j] = loop_lengths[j]
-            n_rings += 1 + more
-            if top + state[_LOOPS] > path.size:
-                path = _room(path, top, state[_LOOPS])
-            for j in range(state[_LOOPS]):
-                path[top + j] = loops[j]
-            n_path = top + state[_LOOPS]
-            if state[_TOUCHES]:
-                touching[i] = True
-        ring_counts[i] = n_rings - before
-    return _places(vertices.xy, path, n_path), lengths[:n_rings], ring_counts, touching
+    ring_counts, touching = np.zeros(finished.size, np.int32), np.zeros(finished.size, np.bool_)
+    state = np.zeros(_LEFT + 1, np.int64)
+    state[_CORNER] = _LISTING
+    state[_NEXT] = components.head[finished[0]] if finished.size else -1
+    growing = tuple(np.empty(size, np.int32) for size in (65536, 64, 16, 1024, 64))
+    while state[_COMPONENT] < finished.size:
+        state[_LEFT] = _STEPS
+        growing = walk(finished, vertices, components, counts, state, *growing, ring_counts, touching)
+        room.let_go(int(counts[N_VERTICES]))
+    path, _, _, lengths, _ = growing
+    corners = np.empty((int(state[_PATH]), 2), np.int32)
+    for begin in range(0, len(corners), _STEPS):
+        _put_places(vertices.xy, path, begin, min(begin + _STEPS, len(corners)), corners)
+        room.let_go(int(counts[N_VERTICES]))
+    return corners, lengths[: state[_RINGS]], ring_counts, touching

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from geounet.vector.runs import cut_runs, find, keep_row, load, mark
-from geounet.vector.sweep import AUX, DOWN, FLAGS, N_COMPONENTS, N_VERTICES, OPEN, UP, union
+from geounet.vector.sweep import AUX, DOWN, FLAGS, N_COMPONENTS, N_VERTICES, OPEN, UP, append_corners, union
 
 
 @njit(cache=True, nogil=True)
@@ -117,11 +117,7 @@ def _join_components(above: Any, seam: Any, components: Any, cells: Any, counts:
         for s in range(4):
             components.sums[t, s] += own.sums[i, s]
         if head >= 0:
-            if components.head[t] < 0:
-                components.head[t] = head
-            else:
-                cells[components.tail[t], AUX] = head
-            components.tail[t] = tail
+            append_corners(components, cells, t, head, tail)
     return number
 
 

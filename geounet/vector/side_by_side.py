@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geounet.vector.polygons import Polygons
+from geounet.vector.room import Room
 from geounet.vector.tracer import Below, OnVertices, Tracer
 
 _Told = list[tuple[NDArray[np.int32], NDArray[np.bool_]]]
@@ -36,13 +37,14 @@ class SideBySide:
         on_vertices: OnVertices | None = None,
         threads: int,
         submit: Callable[..., Future[Any]],
+        room: Room | None = None,
     ) -> None:
         self.row = 0
         """Rows taken so far."""
         self._width, self._lut = width, lut
         self._on_vertices = on_vertices
         self._threads, self._submit = threads, submit
-        self._whole = Tracer(width=width, lut=lut, on_vertices=on_vertices)
+        self._whole = Tracer(width=width, lut=lut, on_vertices=on_vertices, room=room)
         self._above: Below | None = None
         self._working: deque[Future[tuple[Tracer, Polygons, _Told]]] = deque()
 

@@ -67,6 +67,16 @@ class Components(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
+def append_corners(components: Any, cells: Any, root: int, head: int, tail: int) -> None:
+    """Append a list of hole corners, from ``head`` to ``tail``, to that of a component."""
+    if components.head[root] < 0:
+        components.head[root] = head
+    else:
+        cells[components.tail[root], AUX] = head
+    components.tail[root] = tail
+
+
+@njit(cache=True, nogil=True)
 def union(a: int, b: int, components: Any, cells: Any) -> int:
     """Join the roots ``a`` and ``b``, with their sums and their lists; the root of both."""
     if a == b:
@@ -82,13 +92,8 @@ def union(a: int, b: int, components: Any, cells: Any) -> int:
         stats[a, k, 1] += stats[b, k, 1]
         stats[a, k, 2] = min(stats[a, k, 2], stats[b, k, 2])
         stats[a, k, 3] = max(stats[a, k, 3], stats[b, k, 3])
-    head, tail = components.head, components.tail
-    if head[b] >= 0:
-        if head[a] < 0:
-            head[a] = head[b]
-        else:
-            cells[tail[a], AUX] = head[b]
-        tail[a] = tail[b]
+    if components.head[b] >= 0:
+        append_corners(components, cells, a, components.head[b], components.tail[b])
     return a
 
 
@@ -235,11 +240,7 @@ def _take_vertices(
         if nw != OUTSIDE and nw == ne and nw == sw:
             # the first vertex of a hole looks like this; so may a concave corner of the shell
             root = find(components.parent, below.ids[j - 1 if begins else j])
-            if components.head[root] < 0:
-                components.head[root] = v
-            else:
-                cells[components.tail[root], AUX] = v
-            components.tail[root] = v
+            append_corners(components, cells, root, v, v)
     return nv
 
 

@@ -11,7 +11,7 @@ row in the middle and be joined to the one above it when both are done (`geounet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from geounet.vector.keeping import finished_roots, forget_components, forget_vertices
 from geounet.vector.polygons import Polygons, in_order, join
-from geounet.vector.rings import walk
+from geounet.vector.rings import rings_of
+from geounet.vector.room import Room
 from geounet.vector.runs import OUTSIDE, new_marks, new_row
 from geounet.vector.seam import join_below, stand_in
 from geounet.vector.sweep import FLAGS, N_COMPONENTS, N_DEAD, N_VERTICES, Components, Vertices, sweep
@@ -64,11 +65,13 @@ class Tracer:
         bands: int = 0,
         on_vertices: OnVertices | None = None,
         below: Below | None = None,
+        room: Room | None = None,
     ) -> None:
         """``lut`` int32[256] maps pixel values of uint8 rows to labels (or `OUTSIDE`); without it rows are
         int32 and hold labels themselves. ``bands`` of another raster come with the rows. ``on_vertices`` is
         told of every vertex, from the left to the right and from the top to the bottom. A tracer that begins
-        ``below`` a row gives out what does not hang together with that, and the rest to `join`.
+        ``below`` a row gives out what does not hang together with that, and the rest to `join`. ``room`` for the
+        corners of unfinished components; None: in memory.
         """
         self.width = width
         self.row = 0 if below is None else below.row
@@ -78,6 +81,7 @@ class Tracer:
         self._above, self._below, self._seam = (new_row(width) for _ in range(3))
         self._marks = new_marks(width)
         self._on_vertices = on_vertices
+        self._room = room or Room()
         self._rim_above: NDArray[np.bool_] | None = None
         self._up = np.full(width + 1, -1, np.int32)
         self._counts = np.zeros(3, np.int64)
@@ -215,21 +219,28 @@ class Tracer:
         self.row, self._rim_above = other.row, other._rim_above
         return self._emit()
 
+    @property
+    def unfinished(self) -> int:
+        """Corners that are kept for components that have not ended."""
+        return int(self._counts[N_VERTICES] - self._counts[N_DEAD])
+
     def forget(self) -> None:
         """Give back the vertices that are needed no more."""
         if self._counts[N_DEAD]:
-            forget_vertices(self._vertices, self._up, self._components, self._counts)
+            forget_vertices(self._vertices, self._up, self._components, self._counts, self._room)
 
     def _make_room(self, vertices: int = 0, components: int = 0) -> None:
         """Room for some more rows, however ragged, or for so many."""
         room = max(vertices, 4 * (self.width + 1)), max(components, 4 * self.width)
-        self._vertices = Vertices(*grown(self._vertices, int(self._counts[N_VERTICES]), room[0]))
-        self._components = Components(*grown(self._components, int(self._counts[N_COMPONENTS]), room[1]))
+        self._vertices = Vertices(*self._room.grown(self._vertices, int(self._counts[N_VERTICES]), room[0]))
+        self._components = Components(*Room().grown(self._components, int(self._counts[N_COMPONENTS]), room[1]))
 
     def _emit(self) -> Polygons:
         components = self._components
         roots = finished_roots(self._above, self._seam, components.parent, self._counts)
-        corners, corner_counts, ring_counts, touches = walk(roots, self._vertices, components, self._counts)
+        corners, corner_counts, ring_counts, touches = rings_of(
+            roots, self._vertices, components, self._counts, self._room
+        )
         sums = components.sums[roots]
         out = Polygons(
             identity=components.first[roots],
@@ -244,20 +255,10 @@ class Tracer:
             corners=corners,
         )
         forget_components(self._above, self._seam, components, self._counts)
-        if 4 * self._counts[N_DEAD] > self._counts[N_VERTICES]:
-            forget_vertices(self._vertices, self._up, components, self._counts)
+        if self._room.patience * self._counts[N_DEAD] > self._counts[N_VERTICES]:
+            forget_vertices(self._vertices, self._up, components, self._counts, self._room)
+        self._room.let_go(int(self._counts[N_VERTICES]))
         return out
-
-
-def grown(arrays: Iterable[NDArray[Any]], used: int, spare: int) -> Iterator[NDArray[Any]]:
-    """The arrays with room for ``spare`` entries after ``used``, at least doubled where there was none."""
-    for old in arrays:
-        if old.shape[0] - used >= spare:
-            yield old
-            continue
-        new = np.empty((max(2 * old.shape[0], used + spare), *old.shape[1:]), old.dtype)
-        new[:used] = old[:used]
-        yield new
 
 
 def trace(

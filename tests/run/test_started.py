@@ -163,7 +163,7 @@ def test_a_run_on_workers_of_this_machine(case: Case, tmp_path: Path) -> None:
 
 def job_script(tmp_path: Path, security: Any = None, **section: Any) -> str:
     pytest.importorskip("dask_jobqueue", reason="the extra jobqueue is not installed")
-    from geounet.run.started import queue_cluster
+    from geounet.run.queue_cluster import queue_cluster
 
     config = read(**section)
     assert isinstance(config, QueueConfig)
@@ -414,7 +414,7 @@ def test_no_cluster_to_be_reached_is_one_line(case: Case, tmp_path: Path, monkey
 
 
 def test_each_worker_of_a_host_has_its_own_gpu() -> None:
-    from geounet.run.started import ssh_specification
+    from geounet.run.ssh_cluster import ssh_specification
 
     config = read(**SSH, per_host=2, gpu=True, threads=3, user="maps", identity="/keys/maps", interface="ib0")
     assert isinstance(config, SshConfig)

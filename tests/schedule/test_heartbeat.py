@@ -15,8 +15,9 @@ import geounet
 from geounet.run.progress import Progress
 from geounet.schedule.config import load_schedule
 from geounet.schedule.database import connect
+from geounet.schedule.entry import Found
 from geounet.schedule.heartbeat import Guarded, Heartbeat
-from geounet.schedule.ledger import Found, Ledger, TakenOver
+from geounet.schedule.ledger import Ledger, TakenOver
 from geounet.schedule.once import run_once
 
 THIEF = "far:1:0"

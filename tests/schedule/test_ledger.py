@@ -12,7 +12,8 @@ import pytest
 
 from geounet.errors import ConfigError, WorkError
 from geounet.schedule.database import connect
-from geounet.schedule.ledger import MOST_DEATHS, Found, Ledger
+from geounet.schedule.entry import Found
+from geounet.schedule.ledger import MOST_DEATHS, Ledger
 
 LEASE = 60.0
 

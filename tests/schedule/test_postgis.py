@@ -17,7 +17,7 @@ from places import Place
 from shapely import from_wkb, normalize
 
 from geounet.errors import ConfigError, WorkError
-from geounet.schedule.ledger import Entry
+from geounet.schedule.entry import Entry
 from geounet.schedule.postgis import PostgisTable
 from geounet.schedule.publish import Publication, published_key
 

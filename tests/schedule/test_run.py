@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+import rasterio
 from packages import hashes, texture, write_scene
 from places import COMMAND, Place
 
@@ -34,10 +35,10 @@ def test_each_scene_is_processed_once(place: MakePlace) -> None:
     there.add("a", seed=1)
     there.add("b", seed=2)
     assert len(events(there.run(), "published")) == 2
-    before = {path: path.stat().st_mtime_ns for path in there.out.rglob("*.tif")}
+    before = {path: path.stat().st_mtime_ns for path in there.out.glob("*/*.tif")}
     assert len(before) == 4
     assert events(there.run(), "published") == []
-    assert {path: path.stat().st_mtime_ns for path in there.out.rglob("*.tif")} == before
+    assert {path: path.stat().st_mtime_ns for path in there.out.glob("*/*.tif")} == before
 
 
 def test_a_renamed_or_copied_file_is_no_new_scene(place: MakePlace) -> None:
@@ -65,6 +66,7 @@ def test_other_options_process_again_and_replace(place: MakePlace) -> None:
 
 
 def test_changed_content_replaces_and_earlier_runs_are_kept_on_request(place: MakePlace) -> None:
+    pystac = pytest.importorskip("pystac")
     there = place(destination="out/{scene}/{run}", keep={"runs": 2, "free": 1})
     for seed in (1, 2, 3):
         there.add("a", seed=seed)
@@ -73,6 +75,16 @@ def test_changed_content_replaces_and_earlier_runs_are_kept_on_request(place: Ma
     assert sorted(entry["state"] for entry in entries) == ["done", "done", "gone"]
     kept = {Path(entry["output"]).name for entry in entries if entry["output"]}
     assert {path.name for path in (there.out / "a").iterdir()} == kept
+    (newest,) = {
+        Path(entry["facts"].get("blocks_in", "")).name for entry in entries if entry["state"] == "done"
+    } - {""}
+    assert {path.parts[-5] for path in (there.out / "a").glob("*/.geounet/*/parts/*")} == {newest}
+    items = list(pystac.Catalog.from_file(str(there.out / "catalog.json")).get_items(recursive=True))
+    assert {item.id for item in items} == {f"a~{run}-tiny" for run in kept}
+    for item in items:
+        item.stac_extensions = []  # their schemas are on the network
+        item.validate()
+        assert Path(item.get_self_href()).parent.name in item.id
 
 
 @pytest.mark.parametrize("option", ["aoi", pytest.param("mask", marks=pytest.mark.slow)])
@@ -110,7 +122,7 @@ def test_another_file_under_the_name_in_an_option_is_another_option(place: MakeP
 )
 def test_a_scene_that_was_delivered_again_costs_its_changed_blocks(place: MakePlace, keeps: str) -> None:
     infer = {"device": "cpu", "threads": 1, "block": 48, "confidence": keeps == "confidence"}
-    keep = {"parts": keeps == "parts", "free": 1}
+    keep = {"free": 1} if keeps == "parts" else {"parts": False, "free": 1}
     there = place()
     there.configure(infer={"model": str(there.model), **infer}, keep=keep)
     pixels = texture((150, 121), seed=1)
@@ -136,6 +148,8 @@ def test_same_names_from_two_folders_do_not_mix(place: MakePlace) -> None:
     there.run()
     first, second = sorted(folders(there))
     assert (first, second.startswith("a-")) == ("a", True)
+    items = [json.loads((there.out / name / "item.json").read_text())["id"] for name in (first, second)]
+    assert items == [f"{name}-tiny" for name in (first, second)]
     assert len(events(there.run(), "published")) == 0
 
 
@@ -151,6 +165,29 @@ def test_a_scene_that_fails_is_tried_again_then_set_aside(place: MakePlace) -> N
     assert "bad.tif" in entry["error"]
     there.ledger("retry", "--all")
     assert len(events(there.run(code=1), "failed")) == 2
+
+
+def test_a_scene_that_was_set_aside_costs_what_is_not_done(place: MakePlace) -> None:
+    """What it had finished serves its next try, and also another version of it."""
+    infer = {"device": "cpu", "threads": 1, "block": 48}
+    there = place()
+    there.configure(infer={"model": str(there.model), **infer}, retry={"attempts": 1})
+    layout = {"tiled": True, "blockxsize": 32, "blockysize": 32, "compress": "deflate"}
+    scene = write_scene(there.scenes / "a.tif", texture((150, 121), seed=1), **layout)
+    whole = scene.read_bytes()
+    with rasterio.open(scene) as file:
+        offset = int(file.get_tag_item("BLOCK_OFFSET_3_4", "TIFF", bidx=1))
+    scene.write_bytes(whole[:offset] + bytes(40) + whole[offset + 40 :])
+    (failed,) = events(there.run(code=1), "failed")
+    assert failed["set_aside"]
+    (entry,) = there.ledger("show", "a", "--json")
+    kept = Path(entry["facts"]["blocks_in"])
+    assert kept.name.startswith(".geounet-work-")
+    scene.write_bytes(whole)
+    published = events(there.run(), "published")[0]
+    assert 0 < published["blocks_as_before"] < published["blocks"]
+    assert not kept.exists(), "the newer version has taken over what there was"
+    assert folders(there) == {"a"}
 
 
 def test_files_that_are_not_ours_are_never_replaced(place: MakePlace) -> None:
