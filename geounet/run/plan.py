@@ -27,7 +27,7 @@ from geounet.model.engine import (
     sharing_warning,
 )
 from geounet.model.package import Package
-from geounet.model.stretch import Limits, stretched
+from geounet.model.stretch import Limits, stretch_of, stretched
 from geounet.run.cores import usable_cores
 from geounet.run.fit import fit_warnings, overlap_warnings, scene_limits
 from geounet.run.options import InferOptions
@@ -103,10 +103,11 @@ class Plan:
     @property
     def stretch(self) -> str | None:
         """Which raw values of the scene are taken for which, where the model asks for that."""
-        known = self.package.spec.stretch
-        if known is None or self.limits is None:
+        if self.package.spec.stretch is None or self.limits is None:
             return None
-        return f"{self.limits[0]:g} to {self.limits[1]:g} as {known[0]:g} to {known[1]:g}"
+        gain, offset = stretch_of(self.package.spec, self.limits, dtype=self.dtype)
+        low, high = (f"{gain * limit + offset:.4g}" for limit in self.limits)
+        return f"{self.limits[0]:g} to {self.limits[1]:g} as {low} to {high}"
 
     @property
     def _recipe(self) -> dict[str, Any]:

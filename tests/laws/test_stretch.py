@@ -208,7 +208,8 @@ def test_scenes_that_show_nothing_are_mapped_all_the_same(tmp_path: Path, pixels
     found = compute(scene, tmp_path / "parts", model=str(package)).bands[0]
     empty = nodata == 0 or bool(np.isnan(pixels.astype(float)).any())
     assert np.unique(found).tolist() == [255 if empty else 2]
-    assert (plan(scene, tmp_path, package).stretch is None) is empty
+    told = plan(scene, tmp_path, package).stretch
+    assert told == (None if empty else f"{pixels[0, 0, 0]} to {pixels[0, 0, 0]} as 125 to 125")
 
 
 # --- the card -------------------------------------------------------------------------------------------------
