@@ -11,7 +11,7 @@ from geounet.io.scene import MAX_RATIO, Scene
 from geounet.model.spec import ModelSpec
 from geounet.model.stretch import Limits, find_limits
 
-_COARSER, _FINER = 1.25, 0.5
+_COARSER, _FINER = 1.25, 0.45
 """Times the model's pixel: scenes up to there are shown to the network as they are."""
 _TOO_COARSE = 4.0
 """Times the model's pixel: from there on what the model looks for cannot be seen, at sixteen times the tiles."""
