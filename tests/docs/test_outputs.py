@@ -18,7 +18,7 @@ README = markdown_blocks.ROOT / "README.md"
 @pytest.fixture
 def run(reader):
     formats = ["geojson", "geojsonseq", "geojsons", "gpkg", "fgb", "shp"]
-    return geounet.infer("scene.tif", output="maps", confidence=True, formats=formats, gsd=1.0, cleaned=True)
+    return geounet.infer("scene.tif", output="maps", confidence=True, formats=formats, gsd=2.0, cleaned=True)
 
 
 def test_files_attributes_and_tags(run):
