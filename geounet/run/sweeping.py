@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +16,6 @@ from geounet.io.labels import Rows
 from geounet.io.mapped import MappedRoom
 from geounet.io.nodata import either
 from geounet.io.spool import Spool
-from geounet.vector.polygons import Polygons
-from geounet.vector.side_by_side import SideBySide
 from geounet.vector.tracer import OnVertices, Tracer
 
 if TYPE_CHECKING:  # what not every sweep needs is not loaded by every one
@@ -29,9 +25,6 @@ if TYPE_CHECKING:  # what not every sweep needs is not loaded by every one
     from geounet.vector.mapping_unit import MappingUnit
 
 OnRows = Callable[[int, int], None]
-
-_MOST_THREADS = 4
-"""To trace with: joining what they find, which one does, is about as much work as theirs (decision 0009)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +41,7 @@ class Sweep:
     folder: Path
     """For what outgrows memory."""
     threads: int = 1
-    """To trace with; where there are several, another one reads the rows that come next."""
+    """Where there are several, another one reads the rows that come next."""
     progress: OnRows | None = None
     _done: list[int] = field(default_factory=lambda: [0])
 
@@ -69,7 +62,8 @@ class Sweep:
         raster, area = self.sources.raster, self.sources.area
         unit = self._survey() if self.cleans else None
         known = None if area is None else area.known
-        with self._tracer(None if unit else raster.lut(), on_vertices) as tracer:
+        with MappedRoom(self.folder) as room:
+            tracer = self._tracer(None if unit else raster.lut(), on_vertices, room)
             for rows in raster.rows(
                 self.step, whole=unit is not None, rim=known is not None, ahead=self.threads > 1
             ):
@@ -82,27 +76,26 @@ class Sweep:
                 if lines is not None:
                     lines.feed(labels, outside, rows.confidence)
                 rim = rows.rim if known is None or rows.rim is None else rows.rim & known(window)
-                for found in tracer.feed(labels, self._confidence(rows, window), outside, rim):
-                    spool.add(found)
-                self.tell(window.height)
-            for found in tracer.close():
-                spool.add(found)
-
-    @contextmanager
-    def _tracer(
-        self, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None
-    ) -> Iterator[_Alone | SideBySide]:
-        """Whatever traces the rows: one tracer, or several side by side."""
-        width = self.sources.raster.geobox.width
-        with MappedRoom(self.folder) as room:
-            if self.threads == 1 or self.sources.zones is not None:
-                yield _Alone(self, lut, on_vertices, room)
-                return
-            threads = min(self.threads, _MOST_THREADS)
-            with ThreadPoolExecutor(threads, thread_name_prefix="geounet-tracer") as pool:
-                yield SideBySide(
-                    width=width, lut=lut, on_vertices=on_vertices, threads=threads, submit=pool.submit, room=room
+                found = tracer.feed(
+                    labels,
+                    confidence=self._confidence(rows, window),
+                    outside=outside,
+                    rim=rim,
+                    values=self._values(tracer.row, window.height),
                 )
+                spool.add(found)
+                self.tell(window.height)
+            spool.add(tracer.close())
+
+    def _tracer(self, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None, room: MappedRoom) -> Tracer:
+        zones = self.sources.zones
+        return Tracer(
+            width=self.sources.raster.geobox.width,
+            lut=lut,
+            bands=0 if zones is None else len(zones.names),
+            on_vertices=on_vertices,
+            room=room,
+        )
 
     def tell(self, rows: int = 0) -> None:
         """Say how far the sweep is, after some more ``rows``."""
@@ -116,7 +109,7 @@ class Sweep:
         inside = self.sources.area.inside.rows(window.row_off, window.height)
         return np.where(inside, rows.confidence, np.uint8(255))
 
-    def values(self, top: int, height: int) -> NDArray[np.float64] | None:
+    def _values(self, top: int, height: int) -> NDArray[np.float64] | None:
         """Of the other raster, in some rows."""
         if self.sources.zones is None:
             return None
@@ -150,35 +143,3 @@ class Sweep:
             self.tell(rows.labels.shape[0])
         unit.decide()
         return unit
-
-
-class _Alone:
-    """One tracer, with the statistics of another raster; their sums of floats depend on the order of the rows."""
-
-    def __init__(
-        self, sweep: Sweep, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None, room: MappedRoom
-    ) -> None:
-        self._sweep = sweep
-        zones = sweep.sources.zones
-        self._tracer = Tracer(
-            width=sweep.sources.raster.geobox.width,
-            lut=lut,
-            bands=0 if zones is None else len(zones.names),
-            on_vertices=on_vertices,
-            room=room,
-        )
-        self.row = 0
-
-    def feed(
-        self,
-        rows: NDArray[Any],
-        confidence: NDArray[np.uint8] | None,
-        outside: NDArray[np.bool_] | None,
-        rim: NDArray[np.bool_] | None,
-    ) -> Iterator[Polygons]:
-        values = self._sweep.values(self.row, rows.shape[0])
-        self.row += rows.shape[0]
-        yield self._tracer.feed(rows, confidence=confidence, outside=outside, rim=rim, values=values)
-
-    def close(self) -> Iterator[Polygons]:
-        yield self._tracer.close()

@@ -22,14 +22,13 @@ _PIECE = 2**19
 
 
 @njit(cache=True, nogil=True)
-def finished_roots(row: Any, seam: Any, parent: Any, counts: Any) -> Any:
-    """Numbers, ascending, of the components without a pixel in the last row or in that above the first one."""
+def finished_roots(row: Any, parent: Any, counts: Any) -> Any:
+    """Numbers, ascending, of the components without a pixel in the last row."""
     n = counts[N_COMPONENTS]
     alive = np.zeros(n, np.uint8)
-    for edge in (row, seam):
-        for k in range(edge.n_runs[0]):
-            if edge.ids[k] >= 0:
-                alive[find(parent, edge.ids[k])] = 1
+    for k in range(row.n_runs[0]):
+        if row.ids[k] >= 0:
+            alive[find(parent, row.ids[k])] = 1
     out = np.empty(n, np.int32)
     m = 0
     for i in range(n):
@@ -40,31 +39,17 @@ def finished_roots(row: Any, seam: Any, parent: Any, counts: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _needed(row: Any, parent: Any, number: Any) -> None:
-    """Give the runs of a row their roots, and note these in ``number`` by a 0."""
-    for k in range(row.n_runs[0]):
-        if row.ids[k] >= 0:
-            row.ids[k] = find(parent, row.ids[k])
-            number[row.ids[k]] = 0
-
-
-@njit(cache=True, nogil=True)
-def _renumber(row: Any, number: Any) -> None:
-    for k in range(row.n_runs[0]):
-        if row.ids[k] >= 0:
-            row.ids[k] = number[row.ids[k]]
-
-
-@njit(cache=True, nogil=True)
-def forget_components(row: Any, seam: Any, components: Any, counts: Any) -> None:
-    """Renumber the components of the last row and of that above the first as 0, 1, … in order; forget others."""
+def forget_components(row: Any, components: Any, counts: Any) -> None:
+    """Renumber the components of the last row as 0, 1, … in order; forget others."""
     parent = components.parent
     n = counts[N_COMPONENTS]
     number = np.empty(n, np.int32)
     for i in range(n):
         number[i] = -1
-    _needed(row, parent, number)
-    _needed(seam, parent, number)
+    for k in range(row.n_runs[0]):
+        if row.ids[k] >= 0:
+            row.ids[k] = find(parent, row.ids[k])
+            number[row.ids[k]] = 0
     kept = 0
     for i in range(n):
         if number[i] < 0:
@@ -81,8 +66,9 @@ def forget_components(row: Any, seam: Any, components: Any, counts: Any) -> None
         components.head[kept] = components.head[i]
         components.tail[kept] = components.tail[i]
         kept += 1
-    _renumber(row, number)
-    _renumber(seam, number)
+    for k in range(row.n_runs[0]):
+        if row.ids[k] >= 0:
+            row.ids[k] = number[row.ids[k]]
     for i in range(kept):
         parent[i] = i
     counts[N_COMPONENTS] = kept

@@ -5,14 +5,12 @@
         yield tracer.feed(rows)     # the components that ended in these rows
     yield tracer.close()            # the others
 
-Sorted by identity, what comes out does not depend on how the rows were divided. A tracer may also begin `Below` a
-row in the middle and be joined to the one above it when both are done (`geounet.vector.side_by_side`).
+Sorted by identity, what comes out does not depend on how the rows were divided.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,6 @@ from geounet.vector.polygons import Polygons, in_order, join
 from geounet.vector.rings import rings_of
 from geounet.vector.room import Room
 from geounet.vector.runs import OUTSIDE, new_marks, new_row
-from geounet.vector.seam import join_below, stand_in
 from geounet.vector.sweep import FLAGS, N_COMPONENTS, N_DEAD, N_VERTICES, Components, Vertices, sweep
 
 _NO_LUT = np.zeros(0, np.int32)
@@ -39,18 +36,6 @@ OnVertices = Callable[[NDArray[np.int32], NDArray[np.bool_]], None]
 """Takes vertices ``(n, 2)`` as (column, row), and whether each is a node, in which three borders or four meet."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Below:
-    """Where a tracer begins that does not begin at the top: what it must know of the row above its first one."""
-
-    row: int
-    """Its own first row."""
-    labels: NDArray[Any]
-    """``(width,)``"""
-    outside: NDArray[np.bool_] | None
-    rim: NDArray[np.bool_] | None
-
-
 class Tracer:
     """Sweeps down a label raster and gives out the polygons of each component once it has ended.
 
@@ -64,21 +49,19 @@ class Tracer:
         lut: NDArray[np.int32] | None = None,
         bands: int = 0,
         on_vertices: OnVertices | None = None,
-        below: Below | None = None,
         room: Room | None = None,
     ) -> None:
         """``lut`` int32[256] maps pixel values of uint8 rows to labels (or `OUTSIDE`); without it rows are
         int32 and hold labels themselves. ``bands`` of another raster come with the rows. ``on_vertices`` is
-        told of every vertex, from the left to the right and from the top to the bottom. A tracer that begins
-        ``below`` a row gives out what does not hang together with that, and the rest to `join`. ``room`` for the
-        corners of unfinished components; None: in memory.
+        told of every vertex, from the left to the right and from the top to the bottom. ``room`` for
+        the corners of unfinished components; None: in memory.
         """
         self.width = width
-        self.row = 0 if below is None else below.row
+        self.row = 0
         """Rows taken so far."""
         self._lut = _NO_LUT if lut is None else np.ascontiguousarray(lut, np.int32)
         self._rows_dtype = np.dtype(np.int32 if lut is None else np.uint8)
-        self._above, self._below, self._seam = (new_row(width) for _ in range(3))
+        self._above, self._below = new_row(width), new_row(width)
         self._marks = new_marks(width)
         self._on_vertices = on_vertices
         self._room = room or Room()
@@ -100,25 +83,6 @@ class Tracer:
             stats=np.empty((0, bands, 4), np.float64),
         )
         self._make_room()
-        if below is not None:
-            self._begin(below)
-
-    def _begin(self, below: Below) -> None:
-        if below.rim is not None:
-            self._rim_above = below.rim.copy()
-        stand_in(
-            np.ascontiguousarray(below.labels, self._rows_dtype),
-            _NO_RIM if below.outside is None else np.ascontiguousarray(below.outside),
-            self._lut,
-            self.row,
-            self._above,
-            self._seam,
-            self._marks,
-            self._up,
-            self._vertices,
-            self._components,
-            self._counts,
-        )
 
     def feed(
         self,
@@ -194,50 +158,20 @@ class Tracer:
             if done < rows.shape[0]:
                 self._make_room()
 
-    def join(self, other: Tracer) -> Polygons:
-        """Go on where ``other`` stands, which began below the last row taken; returns what has ended by that.
-
-        ``other`` is of no use any more. Statistics of other rasters cannot be joined: their sums would be rounded
-        otherwise.
-        """
-        assert not self._components.stats.shape[1], "sums of floats depend on their order"
-        other.forget()
-        self._make_room(int(other._counts[N_VERTICES]), int(other._counts[N_COMPONENTS]))
-        join_below(
-            self._above,
-            self._up,
-            self._vertices,
-            self._components,
-            self._counts,
-            other._seam,
-            other._above,
-            other._up,
-            other._vertices,
-            other._components,
-            other._counts,
-        )
-        self.row, self._rim_above = other.row, other._rim_above
-        return self._emit()
-
     @property
     def unfinished(self) -> int:
         """Corners that are kept for components that have not ended."""
         return int(self._counts[N_VERTICES] - self._counts[N_DEAD])
 
-    def forget(self) -> None:
-        """Give back the vertices that are needed no more."""
-        if self._counts[N_DEAD]:
-            forget_vertices(self._vertices, self._up, self._components, self._counts, self._room)
-
-    def _make_room(self, vertices: int = 0, components: int = 0) -> None:
-        """Room for some more rows, however ragged, or for so many."""
-        room = max(vertices, 4 * (self.width + 1)), max(components, 4 * self.width)
-        self._vertices = Vertices(*self._room.grown(self._vertices, int(self._counts[N_VERTICES]), room[0]))
-        self._components = Components(*Room().grown(self._components, int(self._counts[N_COMPONENTS]), room[1]))
+    def _make_room(self) -> None:
+        """Room for some more rows, however ragged."""
+        vertices, components = int(self._counts[N_VERTICES]), int(self._counts[N_COMPONENTS])
+        self._vertices = Vertices(*self._room.grown(self._vertices, vertices, 4 * (self.width + 1)))
+        self._components = Components(*Room().grown(self._components, components, 4 * self.width))
 
     def _emit(self) -> Polygons:
         components = self._components
-        roots = finished_roots(self._above, self._seam, components.parent, self._counts)
+        roots = finished_roots(self._above, components.parent, self._counts)
         corners, corner_counts, ring_counts, touches = rings_of(
             roots, self._vertices, components, self._counts, self._room
         )
@@ -254,7 +188,7 @@ class Tracer:
             corner_counts=corner_counts.copy(),
             corners=corners,
         )
-        forget_components(self._above, self._seam, components, self._counts)
+        forget_components(self._above, components, self._counts)
         if self._room.patience * self._counts[N_DEAD] > self._counts[N_VERTICES]:
             forget_vertices(self._vertices, self._up, components, self._counts, self._room)
         self._room.let_go(int(self._counts[N_VERTICES]))

@@ -96,13 +96,16 @@ def _results(what: str, target: float, ours: list[Finished], theirs: list[Finish
 
 def _large(folder: Path) -> list[Result]:
     """Sixteen times the pixels of the same texture."""
-    path = labels.raster("smooth", _LARGE)
-    small = run(_ours(labels.raster("smooth"), folder / "large.geojson"))
-    one, two = (run(_ours(path, folder / "large.geojson", "--threads", n)) for n in ("1", "2"))
+    path, output = labels.raster("smooth", _LARGE), folder / "large.geojson"
+    small = run(_ours(labels.raster("smooth"), output, "--threads", "1"))
+    one, two = (run(_ours(path, output, "--threads", n)) for n in ("1", "2"))
+    with output.open("rb") as file:  # a feature in each line
+        feature = max(map(len, file))
     return [
         Result(
-            what=f"memory, {_LARGE}² ÷ {labels.SIZE}²", value=two.peak / small.peak, unit="x", target=1.5,
-            note=f"{small.peak / 2**20:.0f} and {two.peak / 2**20:.0f} MiB; the largest feature may come on top",
+            what=f"memory, {_LARGE}² less its largest feature ÷ {labels.SIZE}²", unit="x", target=1.5,
+            value=(one.peak - feature) / small.peak,
+            note=f"{one.peak / 2**20:.0f}, {feature / 2**20:.0f} and {small.peak / 2**20:.0f} MiB, one thread",
         ),
         Result(
             what=f"smooth {_LARGE}² to GeoJSON, two threads against one", value=one.wall / two.wall, unit="x",
