@@ -35,10 +35,16 @@ class Inputs:
     gpus: int = 1000
     forward: float = 3.0
     """ms per tile on one GPU, blending included (assumed)."""
-    scheduler: float = 4.1
+    scheduler: float = 1.2
     """ms of the scheduler per block (measured)."""
-    client: float = 2.7
+    client: float = 1.1
     """ms of the client per block (measured)."""
+    scheduler_task: float = 3.2
+    """ms of the scheduler per task, besides its blocks (measured)."""
+    client_task: float = 1.7
+    """ms of the client per task, besides its blocks (measured)."""
+    task: float = 2.0
+    """Seconds: so many blocks travel together as fit into it (`geounet.run.worker.TASK`)."""
     bandwidth: float = 50.0
     """GB/s of the shared storage, to all machines together (assumed)."""
     stream: float = 0.5
@@ -64,6 +70,21 @@ class Inputs:
     def pixels(self) -> float:
         """Of the whole ground."""
         return self.area * 1e6 / self.pixel**2
+
+    @property
+    def block(self) -> float:
+        """Seconds that a GPU takes for a block."""
+        return self.tiles_per_block * self.forward / 1000
+
+    @property
+    def handling(self) -> tuple[float, float]:
+        """Seconds that a block takes scheduler and client, with its share of its task."""
+        together = max(1, int(self.task / self.block)) if self.block else 1
+        scheduler, client = (
+            self.scheduler + self.scheduler_task / together,
+            self.client + self.client_task / together,
+        )
+        return scheduler / 1000, client / 1000
 
 
 @dataclass
@@ -99,16 +120,16 @@ def one_scene(given: Inputs) -> Outcome:
     per_block = given.tiles_per_block * given.stride**2
     blocks = math.ceil(given.pixels / per_block)
     storage, scheduler, client = Server(), Server(), Server()
+    asking, telling = given.handling
 
     def work(begin: float) -> float:
-        compute = given.tiles_per_block * given.forward / 1000
-        return max(begin + compute, _moved(storage, given, begin, per_block))
+        return max(begin + given.block, _moved(storage, given, begin, per_block))
 
     def handled(end: float) -> float:
-        return client.serve(scheduler.serve(end, given.scheduler / 1000), given.client / 1000)
+        return client.serve(scheduler.serve(end, asking), telling)
 
     seconds, lost = _spread(given, blocks, work, handled)
-    gpu = blocks * given.tiles_per_block * given.forward / 1000 / given.gpus
+    gpu = blocks * given.block / given.gpus
     mega = given.pixels / 1e6
     return Outcome(
         seconds=seconds,

@@ -10,6 +10,7 @@ from tests.benchmarks.processes import ROOT
 from tests.benchmarks.scale_simulation import Inputs, many_scenes, one_scene, report
 
 SMALL = Inputs(area=3e5, life=1e9)  # 3 Gpx, and nothing is lost
+NOTHING = dict.fromkeys(("scheduler", "client", "scheduler_task", "client_task"), 0.0)
 
 
 def test_the_page_shows_what_the_simulation_says() -> None:
@@ -17,7 +18,7 @@ def test_the_page_shows_what_the_simulation_says() -> None:
 
 
 def test_one_gpu_with_nothing_in_its_way_takes_as_long_as_its_tiles() -> None:
-    free = replace(SMALL, gpus=1, scheduler=0.0, client=0.0, bandwidth=1e9, stream=1e9)
+    free = replace(SMALL, gpus=1, **NOTHING, bandwidth=1e9, stream=1e9)
     blocks = -(-free.pixels // (free.tiles_per_block * free.stride**2))
     outcome = one_scene(free)
     assert outcome.seconds == pytest.approx(blocks * free.tiles_per_block * free.forward / 1000)
@@ -35,6 +36,13 @@ def test_a_scheduler_is_the_limit_where_it_takes_longer_than_the_gpus() -> None:
     outcome = one_scene(replace(SMALL, gpus=500, scheduler=1000.0))
     assert outcome.busy["scheduler"] > 0.99
     assert outcome.busy["GPUs"] < 0.01
+
+
+def test_quick_blocks_share_what_a_task_costs() -> None:
+    """Four of half a second in one of two seconds; one of five seconds goes by itself."""
+    quick, slow = replace(SMALL, forward=3.125), replace(SMALL, forward=31.25)
+    assert quick.handling[0] == pytest.approx((quick.scheduler + quick.scheduler_task / 4) / 1000)
+    assert slow.handling[1] == pytest.approx((slow.client + slow.client_task) / 1000)
 
 
 def test_lost_processes_cost_time_and_are_counted() -> None:

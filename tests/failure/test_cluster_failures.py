@@ -75,6 +75,23 @@ def test_a_poison_block(case: Case, cluster: StartCluster, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_a_poison_block_among_quick_ones(case: Case, cluster: StartCluster, tmp_path: Path) -> None:
+    """It kills the worker with all that travelled with it; it alone is blamed, and what was finished counts."""
+    there = cluster(workers=2)
+    there.trouble(seconds=0, deadly=[20])
+    quick = [*case.call()[:-1], 32]
+    client = there.client(*quick, output=tmp_path / "out")
+    ended = client.ended()
+    assert ended.code == 1
+    assert re.search(r"1 of 90 blocks of scene failed, .* block 20 \(columns \d+ to \d+, rows", ended.said), ended
+    assert client.receipts() == 89
+    there.trouble(seconds=0)
+    again = there.client(*quick, output=client.output)
+    right(case, again, again.ended())
+    assert again.receipts() == 90
+
+
+@pytest.mark.slow
 def test_the_scheduler_is_killed(case: Case, cluster: StartCluster, tmp_path: Path) -> None:
     there = cluster(workers=2, worker=("--no-nanny",))
     client = there.client(*case.call(), output=tmp_path / "out")
