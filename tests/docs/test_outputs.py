@@ -38,7 +38,7 @@ def test_files_attributes_and_tags(run):
         assert raster.scales == (1.0,)
     named_tags = {re.sub(r"CLASS_\d+", "CLASS_0", t) for t in re.findall(r"`((?:GEOUNET|CLASS|TIFF)\w+)`", page)}
     assert tags <= named_tags
-    assert named_tags - tags <= {"GEOUNET_BANDS", "GEOUNET_THRESHOLD"}  # only where they were chosen
+    assert named_tags - tags <= {"GEOUNET_BANDS", "GEOUNET_STRETCH", "GEOUNET_THRESHOLD"}  # where asked for
     with rasterio.open(run.output / "landuse_confidence.tif") as raster:
         assert raster.scales == (1 / 250,)
 

@@ -349,7 +349,7 @@ def test_scenes_of_an_api_are_published_once(api: StacServer, place: Callable[..
     made = there.out / "2021" / "s2" / "new"
     result = json.loads((made / "item.json").read_text())
     assert result["properties"]["datetime"] == "2021-03-04T05:06:07Z"
-    assert result["id"].startswith("new-")
+    assert result["id"].startswith("2021~s2~new-")
 
     api.requests.clear()
     assert published(there.run()) == []
