@@ -54,7 +54,7 @@ def test_only_workers_with_a_gpu_compute(case: Case, tmp_path: Path, monkeypatch
             geounet.infer(options.pop("scene"), **options)
     assert killed
     assert hashes(tmp_path / "out") == case.undisturbed
-    assert len(stream.data) >= case.blocks - 4
+    assert len(stream.data) > 4  # tasks; quick blocks share one
     assert cpu not in {task["worker"] for task in stream.data}
 
 
