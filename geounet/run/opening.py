@@ -47,7 +47,7 @@ def open_for(paths: Sequence[str | Path], options: InferOptions, package: Packag
             allow_remote=options.allow_remote,
         )
 
-    asked = options.gsd if isinstance(options.gsd, float) else None
+    asked = None if isinstance(options.gsd, str) else options.gsd
     scene = opened(options.bands, asked)
     try:
         bands = choose_bands(scene, package.spec, given=options.bands is not None) or options.bands

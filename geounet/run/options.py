@@ -88,7 +88,7 @@ class InferOptions:
         _one_of("tta", self.tta, ("none", "flips", "d4"))
         for name in self.formats:
             _one_of("format", name, VECTOR_FORMATS)
-        if isinstance(self.gsd, float) and not 0 < self.gsd < 1e6:
+        if isinstance(self.gsd, float | int) and not 0 < self.gsd < 1e6:
             raise ConfigError(f"--gsd {self.gsd}: expected a positive number of metres")
         if self.workers and self.scheduler:
             raise ConfigError("--workers and --scheduler exclude each other: the scheduler's workers are used")

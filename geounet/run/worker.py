@@ -124,8 +124,8 @@ def close_runner(key: str) -> None:
 
 
 class _Reporter:
-    """Tells the client about finished tiles and blocks, a few times a second at most: a block that takes longer is
-    told of at once."""
+    """Tells the client about finished tiles and blocks, twenty times a second at most: a block that takes longer
+    is told of at once."""
 
     def __init__(self, key: str) -> None:
         self._key = key
