@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from geounet.cli import show
 from geounet.cli.options import output_options
+
+if TYPE_CHECKING:
+    from geounet.sample.palette import Climate
 
 
 @click.command(short_help="Write a synthetic sample scene with its truth.")
 @click.argument("output", metavar="OUT.tif")
 @click.option("--size", type=int, default=4096, show_default=True, metavar="PX", help="Width and height.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed is another town.")
+@click.option(
+    "--climate",
+    type=click.Choice(["dry", "green"]),
+    default="dry",
+    show_default=True,
+    help="Sand and flat roofs, or lawns, woods and pitched roofs.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @output_options
-def sample(output: str, *, size: int, seed: int, overwrite: bool, as_json: bool, quiet: bool) -> int:
+def sample(
+    output: str, *, size: int, seed: int, climate: Climate, overwrite: bool, as_json: bool, quiet: bool
+) -> int:
     """Write a synthetic town at 0.5 m per pixel, and beside it the truth of every pixel.
 
     The scene is not a photograph: it is drawn by geounet so that results can be compared with what is really
-    there. The same size and seed give the same bytes everywhere.
+    there. The same size, seed and climate give the same bytes everywhere.
     """
     from geounet.cli.progress import BarProgress, choose_progress
     from geounet.sample import write_sample
@@ -34,15 +48,15 @@ def sample(output: str, *, size: int, seed: int, overwrite: bool, as_json: bool,
         done = strips
 
     try:
-        paths = write_sample(output, size=size, seed=seed, overwrite=overwrite, progress=on_strips)
+        paths = write_sample(output, size=size, seed=seed, climate=climate, overwrite=overwrite, progress=on_strips)
         progress.finish()
     finally:
         if isinstance(progress, BarProgress):
             progress.close()
     if as_json:
-        show.json_line("done", size=size, seed=seed, **vars(paths))
+        show.json_line("done", size=size, seed=seed, climate=climate, **vars(paths))
     elif not quiet:
-        click.echo(f"a synthetic town of {size} × {size} px (seed {seed}), 0.5 m per pixel")
+        click.echo(f"a synthetic {climate} town of {size} × {size} px (seed {seed}), 0.5 m per pixel")
         show.table(
             [
                 ("scene", str(paths.scene)),

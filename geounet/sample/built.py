@@ -20,7 +20,7 @@ from geounet.sample.sketch import (
 def villas(cell: Cell) -> None:
     """Rows of plots back to back along bowed streets."""
     rng, p = cell.rng, cell.palette
-    cell.ground(p.sand * 0.9)
+    cell.open_ground(p.sand * 0.9)
     u0, u1, v0, v1 = cell.inner
     depth, street = rng.uniform(44, 60), float(rng.choice([5, 6, 7, 8]))
     rows = max(1, int((v1 - v0 - 8) // (2 * depth + 2 * street + 8)))
@@ -56,9 +56,11 @@ def _plot_row(cell: Cell, *, v: float, half_depth: float, cross: list[float], st
     free = cell.frame.clearance(xy) > wide * 0.75
     uv, xy, angle, n = uv[free], xy[free], angle[free], int(free.sum())
     yards = np.array([p.paving * 0.95, p.sand * 1.08, p.paving * 0.8, p.lawn, p.sand * 0.75])
-    kind = rng.choice(5, n, p=[0.34, 0.24, 0.18, 0.16, 0.08])
+    kind = rng.choice(5, n, p=[0.1, 0.05, 0.1, 0.7, 0.05] if p.green else [0.34, 0.24, 0.18, 0.16, 0.08])
     wall = np.tile([[wide / 2, half_depth]], (n, 1))
-    pave(cell.sketch, xy, angle, wall, np.tile(np.minimum(p.sand * 1.16, 245), (n, 1)), layer=COVER)
+    rim = p.tree if p.green else np.minimum(p.sand * 1.16, 245)  # hedges or walls
+    around = VEGETATION if p.green else LAND
+    pave(cell.sketch, xy, angle, wall, np.tile(rim, (n, 1)), layer=COVER, label=around)
     for label in (LAND, VEGETATION):
         pick = (kind == 3) == (label == VEGETATION)
         tone = yards[kind[pick]] * rng.uniform(0.88, 1.1, (int(pick.sum()), 1))
@@ -179,7 +181,7 @@ def _shed(cell: Cell, middle: F64, a: float, b: float) -> None:
 def suburb(cell: Cell) -> None:
     """A round garden suburb: a circle in the middle, rings of terraces, streets like spokes."""
     rng, p = cell.rng, cell.palette
-    cell.ground(p.sand * 0.86)
+    cell.open_ground(p.sand * 0.86)
     u0, u1, v0, v1 = cell.inner
     middle = np.array([(u0 + u1) / 2, (v0 + v1) / 2])
     full = min(u1 - u0, v1 - v0) / 2

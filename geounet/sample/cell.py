@@ -14,6 +14,7 @@ from geounet.sample.houses import build
 from geounet.sample.palette import Palette
 from geounet.sample.sketch import (
     CAR,
+    CLASS,
     COVER,
     GROUND,
     KERB,
@@ -78,6 +79,13 @@ class Cell:
             layer=layer, label=label, rough=rough, grain=0.04,
         )  # fmt: skip
 
+    def open_ground(self, rgb: F64, *, rough: float = 0.12) -> None:
+        """Cover the whole cell with what is there before anyone builds: sand of this colour, or grass."""
+        if self.palette.green:
+            self.ground(self.palette.lawn * self.rng.uniform(0.8, 1.2), label=VEGETATION, rough=0.18)
+        else:
+            self.ground(rgb, rough=rough)
+
     def street(self, uv: F64, width: float, kind: str = "street", *, dense: bool = True) -> None:
         """A road along ``uv`` (n, 2), ``width`` metres wide; interrupted by motorway and creek."""
         uv = _dense(uv, 12.0) if dense else uv
@@ -89,9 +97,13 @@ class Cell:
                 self._pave_street(points[run], width, kind)
 
     def _pave_street(self, xy: F64, width: float, kind: str) -> None:
-        tone = self.palette.asphalt * self.rng.uniform(0.88, 1.28)
-        self.sketch.add([ribbon(xy, width * 2 + 6)], self.palette.paving * 1.02, layer=KERB, label=LAND)
-        self.sketch.add([ribbon(xy, width * 2)], tone, layer=STREET, label=ROAD, rough=0.05, grain=0.035)
+        p, rng = self.palette, self.rng
+        tone, rough = p.asphalt * rng.uniform(0.88, 1.28), 0.05
+        if p.unpaved and rng.random() < p.unpaved:
+            tone, rough = p.sand * rng.uniform(0.85, 1.15), 0.14
+        if not p.green or rng.random() < 0.5:
+            self.sketch.add([ribbon(xy, width * 2 + 6)], p.paving * 1.02, layer=KERB, label=LAND)
+        self.sketch.add([ribbon(xy, width * 2)], tone, layer=STREET, label=ROAD, rough=rough, grain=0.035)
         self.sketch.lines.append(RoadLine(xy=xy, width=width, kind=kind))
 
     def houses(
@@ -114,7 +126,7 @@ class Cell:
         build(
             self.sketch, self.palette, self.rng, centres=centres[keep], angles=angles[keep],
             halves=halves[keep], heights=heights[keep], shapes=None if shapes is None else shapes[keep],
-            gabled=gabled, fittings=fittings,
+            gabled=0.8 if self.palette.green and gabled else gabled, fittings=fittings,
         )  # fmt: skip
 
     def trees(self, xy: F64, low: float, high: float) -> None:
@@ -122,6 +134,19 @@ class Cell:
         free = xy[self.frame.clearance(xy) > high] if len(xy) else xy
         if len(free):
             self.sketch.plant(free, self.rng.uniform(low, high, len(free)), self.rng.uniform(-1, 1, len(free)))
+
+    def grove(self, density: float) -> None:
+        """Trees all over the cell, ``density`` per 1000 square pixels; trunks neither on streets nor in water."""
+        u0, u1, v0, v1 = self.inner
+        xy = self.world(self.scatter(int(max(0.0, (u1 - u0) * (v1 - v0)) * density / 1000), grow=8))
+        for line in self.sketch.lines:
+            street = shapely.linestrings(line.xy)
+            shapely.prepare(street)
+            xy = xy[~shapely.dwithin(street, shapely.points(xy), line.width)]
+        for shapes, looks in zip(self.sketch.shapes, self.sketch.looks, strict=True):
+            for water in shapes[looks[:, CLASS] == WATER]:
+                xy = xy[~shapely.contains_xy(water, xy)]
+        self.trees(xy, 2.5, 9.0)
 
     def scatter(self, count: int, *, grow: float = 0.0) -> F64:
         """Uniform street points in the inner rectangle, (count, 2)."""

@@ -32,4 +32,6 @@ def draw_cell(frame: Frame, palette: Palette, i: int, j: int) -> Pieces:
     elif (i, j) in ((-1, 0), (0, -1)):
         fill = 0 if i else 7
     FILLS[fill](cell)
+    if palette.green:
+        cell.grove(palette.wooded * rng.uniform(0.2, 1.0))
     return cell.sketch.finish()

@@ -21,7 +21,7 @@ from geounet.sample.sketch import (
 def park(cell: Cell) -> None:
     """Lawns, paths, groves and a pond."""
     rng, p = cell.rng, cell.palette
-    cell.ground(p.sand * 0.8 + p.lawn * 0.15)
+    cell.open_ground(p.sand * 0.8 + p.lawn * 0.15)
     u0, u1, v0, v1 = cell.inner
     a, b = (u1 - u0) / 2, (v1 - v0) / 2
     middle = np.array([(u0 + u1) / 2, (v0 + v1) / 2])
@@ -47,7 +47,7 @@ def park(cell: Cell) -> None:
 def lagoon(cell: Cell) -> None:
     """A lake with a ring road and houses on the water."""
     rng, p = cell.rng, cell.palette
-    cell.ground(p.sand * 0.92)
+    cell.open_ground(p.sand * 0.92)
     u0, u1, v0, v1 = cell.inner
     a, b = (u1 - u0) / 2, (v1 - v0) / 2
     middle = np.array([(u0 + u1) / 2, (v0 + v1) / 2])
@@ -98,7 +98,7 @@ def _ring_of_houses(cell: Cell, line: shapely.LinearRing, deep: float) -> None:
 def farm(cell: Cell) -> None:
     """Fields in strips, some green, some ploughed, one or two round."""
     rng, p = cell.rng, cell.palette
-    cell.ground(p.sand * 0.94, rough=0.16)
+    cell.open_ground(p.sand * 0.94, rough=0.16)
     u0, u1, v0, v1 = cell.inner
     cuts = np.concatenate([[u0 + 10], np.sort(rng.uniform(u0 + 60, u1 - 60, 4)), [u1 - 10]])
     for a, b in pairwise(cuts.tolist()):
@@ -130,7 +130,7 @@ def _field(cell: Cell, u0: float, u1: float, v0: float, v1: float) -> None:
 def bare(cell: Cell) -> None:
     """Open ground: patches of other soil, tracks, shrubs, a lone compound."""
     rng, p = cell.rng, cell.palette
-    cell.ground(p.sand, rough=0.24)
+    cell.open_ground(p.sand, rough=0.24)
     for _ in range(int(rng.integers(4, 10))):
         spot = cell.scatter(1)[0]
         ring = cell.world(blob(rng, spot, tuple(rng.uniform(18, 110, 2)), 0.7, 48))
@@ -151,3 +151,5 @@ def bare(cell: Cell) -> None:
     if rng.random() < 0.4:
         spot = cell.scatter(1)
         cell.houses(spot, np.array([[26.0, 18.0]]), np.array([6.0]))
+    if p.green and rng.random() < 0.5:
+        cell.grove(6.0)  # a wood

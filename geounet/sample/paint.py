@@ -16,6 +16,7 @@ from geounet.sample.sketch import (
     HEIGHT,
     LAND,
     LAYER,
+    ROAD,
     ROUGH,
     STRIPE_DEPTH,
     STRIPE_X,
@@ -52,7 +53,8 @@ def paint(town: Town, window: Window) -> Painted:
     tree[looks[index, LAYER] >= WALL] = 0  # a roof hides the crown below it
     shadow = _shadows(pieces, wide, box)
     labels = looks[:, CLASS].astype(np.uint8)[index]
-    labels[tree != 0] = VEGETATION
+    # In a green town crowns reach over the streets, and maps have the street.
+    labels[(tree != 0) & ((labels != ROAD) | (not town.palette.green))] = VEGETATION
     dark = shadow > looks[:, HEIGHT][index]
     dark |= tree_shadow & (looks[:, HEIGHT][index] < 3) & (tree == 0)
     rgb = _shade(town, wide, index=index, looks=looks, tree=tree, dark=dark)

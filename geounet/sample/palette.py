@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import colorsys
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 Rgb = NDArray[np.float64]
+Climate = Literal["dry", "green"]
+"""Sand between the houses, or lawns, woods and pitched roofs."""
+CLIMATES: tuple[Climate, ...] = get_args(Climate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +43,49 @@ class Palette:
     """Grey value that the air adds, per band."""
     blur: tuple[float, float, float]
     """Taps of the separable point spread function, from the centre outward."""
+    green: bool = False
+    """Open ground is grass, trees stand close, roofs are pitched."""
+    wooded: float = 0.0
+    """Trees per 1000 square pixels of a green town."""
+    unpaved: float = 0.0
+    """Share of the streets that are no more than soil."""
 
 
-def make_palette(seed: int) -> Palette:
-    """The colours of a seed, around what 0.5 m imagery of dry cities shows."""
+def make_palette(seed: int, climate: Climate = "dry") -> Palette:
+    """The colours of a seed, around what 0.5 m imagery of dry cities shows, or of green ones."""
+    dry = _dry(seed)
+    return dry if climate == "dry" else _green(dry, seed)
+
+
+def _green(dry: Palette, seed: int) -> Palette:
+    rng = np.random.default_rng([seed, 12])
+
+    def tone(hue: tuple[float, float], saturation: tuple[float, float], value: tuple[float, float]) -> Rgb:
+        red, green, blue = colorsys.hsv_to_rgb(*(float(rng.uniform(*span)) for span in (hue, saturation, value)))
+        return np.array([red, green, blue]) * 255
+
+    lawn = tone((0.17, 0.36), (0.15, 0.5), (0.25, 0.55))
+    roofs = dry.roofs * rng.uniform(0.55, 1.0)
+    roofs[4] = tone((0.0, 0.11), (0.05, 0.45), (0.3, 0.65))
+    roofs[5] = tone((0.0, 0.7), (0.0, 0.2), (0.25, 0.65))
+    return replace(
+        dry,
+        sand=tone((0.02, 0.13), (0.12, 0.5), (0.4, 0.75)),
+        paving=tone((0.05, 0.15), (0.0, 0.12), (0.45, 0.8)),
+        asphalt=tone((0.05, 0.65), (0.0, 0.1), (0.22, 0.62)),
+        lawn=lawn,
+        tree=lawn * rng.uniform(0.45, 0.8) + rng.uniform(-6, 6, 3),
+        deep=tone((0.4, 0.63), (0.1, 0.55), (0.08, 0.3)),
+        roofs=np.clip(roofs, 20, 245),
+        roof_shares=rng.dirichlet([2, 3, 4, 5, 4, 4, 2, 4]),
+        shade=dry.shade * rng.uniform(0.7, 1.1),
+        green=True,
+        wooded=float(rng.uniform(0.3, 6.0)),
+        unpaved=float(rng.choice([0.0, 0.15, 0.6])),
+    )
+
+
+def _dry(seed: int) -> Palette:
     rng = np.random.default_rng([seed, 11])
     bright, warm = rng.uniform(146, 194), rng.uniform(-3, 22)
     sand = np.array([bright + 2 + 0.5 * warm, bright, bright + 5 - 0.8 * warm])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from geounet.sample.cell import place_cars
 from geounet.sample.districts import draw_cell
 from geounet.sample.frame import MOTORWAY_HALF, Frame, cell_rng, make_frame
-from geounet.sample.palette import Palette, make_palette
+from geounet.sample.palette import Climate, Palette, make_palette
 from geounet.sample.sketch import (
     AVENUE,
     BRIDGE,
@@ -61,9 +61,9 @@ def _cell_bounds(frame: Frame, i: int, j: int) -> Box:
 class Town:
     """An endless town, made where it is looked at. Safe to share between threads."""
 
-    def __init__(self, seed: int, *, keep: int = 256) -> None:
+    def __init__(self, seed: int, *, climate: Climate = "dry", keep: int = 256) -> None:
         self.frame: Frame = make_frame(seed)
-        self.palette: Palette = make_palette(seed)
+        self.palette: Palette = make_palette(seed, climate)
         self._kept: OrderedDict[Hashable, Pieces] = OrderedDict()
         self._keep = keep
         self._lock = threading.Lock()

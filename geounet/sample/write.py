@@ -18,6 +18,7 @@ from geounet.grid.window import Window
 
 if TYPE_CHECKING:
     from geounet.sample.paint import Painted
+    from geounet.sample.palette import Climate
     from geounet.sample.town import Town
 
 GSD = 0.5
@@ -68,14 +69,16 @@ def write_sample(
     *,
     size: int = 4096,
     seed: int = 0,
+    climate: Climate = "dry",
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
     threads: int = 2,
 ) -> SamplePaths:
     """Write a synthetic scene of ``size`` × ``size`` pixels of 0.5 m, and its truth beside it.
 
-    The same seed and size give the same bytes, whatever ``threads``. ``progress`` is called with the number
-    of finished strips and of all strips. Nothing appears under its final name before all is whole.
+    The same seed, size and climate ("dry" or "green") give the same bytes, whatever ``threads``. ``progress`` is
+    called with the number of finished strips and of all strips. Nothing appears under its final name before all
+    is whole.
 
     Raises RequestError if the size cannot be drawn, or if a file exists and ``overwrite`` is False.
     """
@@ -83,14 +86,14 @@ def write_sample(
     from geounet.sample.town import Town
     from geounet.sample.truth import write_vectors
 
-    _check(final, size=size, seed=seed, overwrite=overwrite)
+    _check(final, size=size, seed=seed, climate=climate, overwrite=overwrite)
     final.scene.parent.mkdir(parents=True, exist_ok=True)
     draft = SamplePaths(
         **{name: file.with_name(f".{file.stem}.draft{file.suffix}") for name, file in vars(final).items()}
     )
     try:
         # The vectors go first: what they drew is still there when the pixels ask for it.
-        town, corners = Town(seed, keep=300 + size // 24), footprint(size, seed)
+        town, corners = Town(seed, climate=climate, keep=300 + size // 24), footprint(size, seed)
         write_vectors(draft.road_lines, draft.polygons, box=sample_geobox(size), corners=corners, town=town)
         _write_rasters(draft, town, size=size, progress=progress, threads=threads)
         for name, file in vars(draft).items():
@@ -101,7 +104,13 @@ def write_sample(
     return final
 
 
-def _check(final: SamplePaths, *, size: int, seed: int, overwrite: bool) -> None:
+def _check(final: SamplePaths, *, size: int, seed: int, climate: str, overwrite: bool) -> None:
+    from geounet.sample.palette import CLIMATES
+
+    if climate not in CLIMATES:
+        raise RequestError(
+            f"sample climate {climate!r}: expected {' or '.join(CLIMATES)}; choose another --climate"
+        )
     if not SMALLEST <= size <= LARGEST:
         raise RequestError(f"sample size {size}: expected {SMALLEST} to {LARGEST} pixels; choose another --size")
     if not 0 <= seed < 2**31:
@@ -164,7 +173,7 @@ def _write_rasters(
         return paint(town, world)
 
     with ExitStack() as stack:
-        files = _open_rasters(stack, paths, size, seed)
+        files = _open_rasters(stack, paths, size, town)
         pool = stack.enter_context(ThreadPoolExecutor(max(1, threads)))
         for window, painted in _in_order(pool, work, _chunks(size), ahead=max(1, threads) + 1):
             _put(files, window, painted, valid_mask(corners, window))
@@ -191,7 +200,7 @@ def _in_order(
             future.cancel()
 
 
-def _open_rasters(stack: ExitStack, paths: SamplePaths, size: int, seed: int) -> list[Any]:
+def _open_rasters(stack: ExitStack, paths: SamplePaths, size: int, town: Town) -> list[Any]:
     """The three files, open for writing, with everything but their pixels."""
     import rasterio
 
@@ -203,10 +212,12 @@ def _open_rasters(stack: ExitStack, paths: SamplePaths, size: int, seed: int) ->
         "bigtiff": "if_safer",
     }  # fmt: skip
     about = {
-        "GEOUNET_SYNTHETIC": "yes", "GEOUNET_SAMPLE_SEED": str(seed), "GEOUNET_SAMPLE_SIZE": str(size),
+        "GEOUNET_SYNTHETIC": "yes", "GEOUNET_SAMPLE_SEED": str(town.frame.seed), "GEOUNET_SAMPLE_SIZE": str(size),
         "GEOUNET_SAMPLE_VERSION": VERSION,
         "TIFFTAG_IMAGEDESCRIPTION": "Synthetic scene drawn by geounet sample; it shows no real place",
     }  # fmt: skip
+    if town.palette.green:
+        about["GEOUNET_SAMPLE_CLIMATE"] = "green"
     # Images gain from the predictor, labels lose by it.
     scene = {
         **common,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geounet.errors import ConfigError, SceneError
 from geounet.model.spec import NODATA
 from geounet.train.config import ChipsConfig, LabelsConfig, SampleConfig, SceneConfig, TrainConfig
 from geounet.train.labels import LabelTable, Legend, burn_layer, class_value
 from geounet.train.source import Source
+
+if TYPE_CHECKING:
+    from geounet.sample.palette import Climate
 
 SAMPLE_CLASSES = ["building", "land", "road", "vegetation", "water"]
 
@@ -134,18 +138,20 @@ def _group(chips: ChipsConfig, path: Path) -> str:
 def _write_samples(config: TrainConfig, folder: Path) -> list[SceneConfig]:
     """Draw the sample scenes that are not there yet. Their classes are ours, in our order."""
     wanted = config.data.samples
-    if wanted.seeds and [c.name for c in config.classes] != SAMPLE_CLASSES:
+    if (wanted.seeds or wanted.green_seeds) and [c.name for c in config.classes] != SAMPLE_CLASSES:
         raise ConfigError(f"sample scenes show {', '.join(SAMPLE_CLASSES)}; expected these classes")
-    return [_write_sample(folder, wanted, seed) for seed in wanted.seeds]
+    towns: list[tuple[Climate, int]] = [("dry", seed) for seed in wanted.seeds]
+    towns += [("green", seed) for seed in wanted.green_seeds]
+    return [_write_sample(folder, wanted, climate, seed) for climate, seed in towns]
 
 
-def _write_sample(folder: Path, wanted: SampleConfig, seed: int) -> SceneConfig:
+def _write_sample(folder: Path, wanted: SampleConfig, climate: Climate, seed: int) -> SceneConfig:
     from geounet.sample.write import sample_paths, write_sample
 
-    name = f"sample_{wanted.size}_{seed}"
+    name = f"sample_{wanted.size}_{seed}" if climate == "dry" else f"sample_{climate}_{wanted.size}_{seed}"
     paths = sample_paths(folder / f"{name}.tif")
     if not (paths.scene.exists() and paths.truth_landuse.exists()):
-        write_sample(paths.scene, size=wanted.size, seed=seed, overwrite=True)
+        write_sample(paths.scene, size=wanted.size, seed=seed, climate=climate, overwrite=True)
     return SceneConfig(
         name=name,
         group=wanted.group,

@@ -56,6 +56,28 @@ def test_the_window_does_not_matter(seed: int) -> None:
         np.testing.assert_array_equal(part.rgb, whole.rgb[:, *where])
 
 
+def test_a_green_town_is_another_one_that_knows_no_window() -> None:
+    green, dry = Town(5, climate="green"), Town(5)
+    whole = paint(green, Window(-130, -150, 300, 300))
+    part = paint(Town(5, climate="green", keep=2), Window(-33, -19, 203, 169))
+    np.testing.assert_array_equal(part.labels, whole.labels[97:, 131:])
+    np.testing.assert_array_equal(part.rgb, whole.rgb[:, 97:, 131:])
+    window = Window(-512, -512, 1024, 1024)
+    lush, sandy = paint(green, window), paint(dry, window)
+    shares = [np.bincount(town.labels.ravel(), minlength=5) / town.labels.size for town in (lush, sandy)]
+    assert shares[0][3] > 0.3 > shares[1][3]
+    assert shares[1][1] > 0.3 > shares[0][1]
+
+
+def test_a_green_sample_says_so_and_crowns_over_its_streets_are_street(tmp_path: Path) -> None:
+    paths = write_sample(tmp_path / "t.tif", size=1000, seed=4, climate="green")
+    with rasterio.open(paths.scene) as file:
+        assert file.tags()["GEOUNET_SAMPLE_CLIMATE"] == "green"
+    labels = read(paths.truth_landuse)[0]
+    hit = rasterize(on_grid(paths.road_lines, paths.scene, kind="street"), out_shape=labels.shape).astype(bool)
+    assert (labels[hit & (labels != 255)] == 2).mean() > 0.97
+
+
 @pytest.mark.parametrize("size", [64, 65, 257])
 def test_any_size(tmp_path: Path, size: int) -> None:
     seen = []
@@ -149,7 +171,12 @@ def test_refuses_to_overwrite_unless_asked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "options", "says"),
-    [("t.tif", {"size": 63}, "63"), ("t.tif", {"seed": -1}, "-1"), ("t.png", {}, "t.png")],
+    [
+        ("t.tif", {"size": 63}, "63"),
+        ("t.tif", {"climate": "wet"}, "dry or green"),
+        ("t.tif", {"seed": -1}, "-1"),
+        ("t.png", {}, "t.png"),
+    ],
 )
 def test_refuses_what_it_cannot_draw(tmp_path: Path, name: str, options: dict, says: str) -> None:
     with pytest.raises(RequestError, match=says):

@@ -139,6 +139,8 @@ class SampleConfig(Section):
     """Scenes drawn by ``geounet sample``: no photograph, but truth at every pixel."""
 
     seeds: tuple[int, ...] = ()
+    green_seeds: tuple[int, ...] = ()
+    """Of towns in a green climate, with lawns and woods."""
     size: int = Field(default=2048, ge=256)
     group: str = "sample"
 
