@@ -10,6 +10,7 @@
     ├── WorkError               something failed in the work; what was finished is kept   exit 1
     │   └── BlocksFailed        some blocks kept failing; the others are finished
     └── Interrupted             Ctrl-C or SIGTERM; the same command goes on        exit 130
+        └── ReaderGone          nobody reads what is printed: `geounet … | head`   exit 1, without a word
 
 A message is one line: what, the value, what was expected, what to do.
 """
@@ -68,3 +69,9 @@ class Interrupted(GeounetError):
     """The run was told to stop (Ctrl-C or SIGTERM); the same command goes on where it stopped."""
 
     exit_code = 130
+
+
+class ReaderGone(Interrupted):
+    """Nobody reads what is printed any more; the same command goes on where it stopped."""
+
+    exit_code = 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 
 import click
 
-from geounet.errors import GeounetError, Interrupted
+from geounet.errors import GeounetError, Interrupted, ReaderGone
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -20,7 +21,8 @@ def tell_error(error: BaseException, *, scene: str | None = None, as_json: bool,
     if as_json:
         from geounet.cli.show import json_line
 
-        json_line("error", scene=scene, message=message, exit_code=exit_code)
+        with suppress(ReaderGone):
+            json_line("error", scene=scene, message=message, exit_code=exit_code)
     return complain(message if scene is None or scene in message else f"{scene}: {message}", exit_code)
 
 

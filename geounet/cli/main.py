@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from geounet.cli import signals
-from geounet.errors import Interrupted
+from geounet.errors import Interrupted, ReaderGone
 
 _FEWER_COLLECTIONS = 50_000
 """Objects between two garbage collections: at Python's 700, those during the imports take a quarter of a second."""
@@ -75,7 +75,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.NoArgsIsHelpError as question:
         click.echo(question.format_message())
         return 0
-    except BrokenPipeError:  # the reader of our output has gone; nobody is left to tell
+    except (BrokenPipeError, ReaderGone):  # the reader of our output has gone; nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  a user never sees a traceback

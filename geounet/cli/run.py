@@ -81,7 +81,7 @@ class _Told:
         if self.as_json:
             show.json_line(event, time=datetime.now(UTC).isoformat(timespec="seconds"), **facts)
         elif event in ("failed", "warning") or not self.quiet:
-            click.echo(_line(event, facts), err=event in ("failed", "warning"))
+            show.say(_line(event, facts), err=event in ("failed", "warning"))
 
 
 def _line(event: str, facts: dict[str, Any]) -> str:

@@ -48,7 +48,7 @@ def each_scene(groups: Sequence[Group], work: Callable[[Group], None], *, as_jso
         try:
             work(group)
             codes.append(0)
-        except (Interrupted, BrokenPipeError):
+        except (Interrupted, BrokenPipeError):  # BrokenPipeError: of a table, which no line of progress is
             raise
         except Exception as error:
             if signals.stopped():

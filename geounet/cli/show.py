@@ -9,10 +9,23 @@ from typing import Any
 
 import click
 
+from geounet.errors import ReaderGone
+
 
 def json_line(event: str, **facts: Any) -> None:
-    """Print one JSON object in one line."""
-    click.echo(json.dumps({"event": event, **facts}, default=_plain, ensure_ascii=False))
+    """Print one JSON object in one line. Raises ReaderGone as `say`."""
+    say(json.dumps({"event": event, **facts}, default=_plain, ensure_ascii=False))
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print a line of what happens while work goes on.
+
+    Raises ReaderGone where nobody reads it: a run stops then as on Ctrl-C, and no scene is blamed for it.
+    """
+    try:
+        click.echo(line, err=err)
+    except BrokenPipeError as error:
+        raise ReaderGone("nobody reads what is printed") from error
 
 
 def _plain(value: Any) -> Any:

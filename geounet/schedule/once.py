@@ -109,10 +109,12 @@ class _Look:
 
     def _process(self, entry: Entry, outcome: Outcome) -> None:
         """Publish a scene and count it; a failure is recorded, a scene that another run took over is left to it."""
-        self._tell("begin", key=entry.key, scene=entry.name, source=entry.source, attempt=entry.attempts + 1)
         started = time.monotonic()
         try:
             try:
+                self._tell(
+                    "begin", key=entry.key, scene=entry.name, source=entry.source, attempt=entry.attempts + 1
+                )
                 final, run = self._make(entry)
             except (KeyboardInterrupt, Interrupted) as stop:
                 self._ledger.give_back(entry.key)

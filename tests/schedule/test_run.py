@@ -265,6 +265,25 @@ def test_a_kill_in_the_middle_loses_nothing(place: MakePlace) -> None:
     assert all((there.out / name / "item.json").exists() for name in folders(there))
 
 
+@pytest.mark.parametrize("lines", [1, 2, 4], ids=["found", "begin", "progress"])
+def test_a_reader_that_goes_away_is_no_failure_of_a_scene(place: MakePlace, lines: int) -> None:
+    there = place()
+    there.add("a", seed=1, shape=(700, 600))
+    process = there.start("--json")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for _ in range(lines):
+        process.stdout.readline()
+    process.stdout.close()  # what `| head -1` does
+    assert process.wait(120) == 130
+    (told,) = process.stderr.read().splitlines()
+    assert "goes on where it stopped" in told
+    (entry,) = there.ledger("list", "--json")
+    assert (entry["state"], entry["attempts"]) == ("waiting", 0)
+    there.run()
+    assert there.states() == {"a": "done"}
+
+
 def test_runs_at_once_share_the_scenes(place: MakePlace) -> None:
     there = place()
     for number in range(6):
