@@ -34,6 +34,7 @@ class Options(TypedDict, total=False):
     nodata: float
     mask: str | Path
     gsd: float | str
+    pixel_size: float
     aoi: str | Path
     workers: int
     threads: int

@@ -39,6 +39,9 @@ _RUN_OPTIONS = [
         help="Pixel size at which the network sees the scene [default: the model's own, where the scene is "
         "coarser or much finer].",
     ),
+    click.option(
+        "--pixel-size", type=float, metavar="METRES", help="Pixel size of a scene whose file has no CRS to say it."
+    ),
     click.option("--aoi", metavar="FILE", help="Polygons of a vector file: work only inside them."),
     click.option("--workers", type=int, metavar="N", help="Local worker processes [default: this process]."),
     click.option("--threads", type=int, metavar="N", help="Tiles at a time per process [default: all cores]."),

@@ -71,7 +71,7 @@ def describe(scene: Scene) -> SceneInfo:
         masks=_masks(scene),
         crs=crs_name(scene.geobox.crs),
         resolution=scene.geobox.pixel_size,
-        gsd=scene.geobox.gsd(),
+        gsd=scene.gsd,
         block_shape=scene.block_shape,
         overviews=overviews,
         stored_bytes=sum(stored_bytes(r) for r in scene.rasters),

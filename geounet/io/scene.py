@@ -53,6 +53,8 @@ class SceneSpec:
     stack: bool = False
     gsd: float | None = None
     """Ground sample distance, in metres, at which the scene is seen; None: its own."""
+    pixel_size: float | None = None
+    """Its own ground sample distance, in metres, where the file has no CRS to say it."""
     allow_remote: bool = False
 
 
@@ -64,9 +66,13 @@ def open_scene(
     mask: str | Path | None = None,
     stack: bool = False,
     gsd: float | None = None,
+    pixel_size: float | None = None,
     allow_remote: bool = False,
 ) -> Scene:
-    """Open a raster as a scene. Raises SceneError, in one line, where that cannot work."""
+    """Open a raster as a scene; the arguments are those of `SceneSpec`.
+
+    Raises SceneError, in one line, where that cannot work.
+    """
     paths = [path] if isinstance(path, str | Path) else list(path)
     return open_spec(
         SceneSpec(
@@ -76,6 +82,7 @@ def open_scene(
             mask=None if mask is None else _absolute(mask),
             stack=stack,
             gsd=None if gsd is None else float(gsd),
+            pixel_size=None if pixel_size is None else float(pixel_size),
             allow_remote=allow_remote,
         )
     )
@@ -113,7 +120,10 @@ class Scene:
         try:
             for raster in self._opened.rasters:
                 check_raster(raster)
-            self.geobox: GeoBox = working_grid(self.native_geobox, spec.gsd, label=catalog.label)
+            self.native_gsd = native_gsd(self.native_geobox, spec.pixel_size, label=catalog.label)
+            self.geobox: GeoBox = working_grid(
+                self.native_geobox, spec.gsd, own=self.native_gsd, label=catalog.label
+            )
             if spec.mask is not None:
                 source = access.resolve(spec.mask, allow_remote=spec.allow_remote)
                 self._mask = SceneMask(source, self.native_geobox)
@@ -132,6 +142,13 @@ class Scene:
     def count(self) -> int:
         """Number of chosen bands."""
         return len(self.band_names)
+
+    @property
+    def gsd(self) -> float | None:
+        """Ground sample distance in metres of the pixels of ``geobox``; None where nobody said."""
+        if self.native_gsd is None:
+            return None
+        return self.native_gsd * self.geobox.pixel_size[0] / self.native_geobox.pixel_size[0]
 
     @property
     def dtype(self) -> str:
@@ -218,13 +235,26 @@ def joined(pieces: Sequence[Piece], order: Sequence[int], dtype: str) -> Piece:
     return Piece(data=data, blank=blank, bad=bad)
 
 
-def working_grid(native: GeoBox, gsd: float | None, *, label: str) -> GeoBox:
-    """The grid at ``gsd`` metres over the same ground; ``native`` itself where that is within 1 % of it."""
+def native_gsd(native: GeoBox, pixel_size: float | None, *, label: str) -> float | None:
+    """Metres per pixel of a file: by its CRS, else as told. SceneError where both speak and disagree."""
+    own = native.gsd()
+    if own is None or pixel_size is None or abs(pixel_size / own - 1) < 0.01:
+        return pixel_size if own is None else own
+    raise SceneError(
+        f"{label}: pixel size {pixel_size:g} m, but by its CRS it is {own:.3g} m; --pixel-size is for rasters "
+        "without a CRS, leave it out"
+    )
+
+
+def working_grid(native: GeoBox, gsd: float | None, *, own: float | None, label: str) -> GeoBox:
+    """The grid at ``gsd`` metres over the same ground; ``native``, of ``own`` metres, where both agree to 1 %."""
     if gsd is None:
         return native
-    own = native.gsd()
     if own is None:
-        raise SceneError(f"{label} has no CRS, so its ground sample distance is not known; leave --gsd out")
+        raise SceneError(
+            f"{label} has no CRS, so its ground sample distance is not known; say it with --pixel-size METRES, or "
+            "leave --gsd out"
+        )
     if not gsd > 0 or not MIN_RATIO <= gsd / own <= MAX_RATIO:
         raise SceneError(
             f"{label}: gsd {gsd:g} m; expected {own * MIN_RATIO:.3g} to {own * MAX_RATIO:.3g} m, "

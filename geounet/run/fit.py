@@ -52,7 +52,7 @@ def choose_gsd(scene: Scene, spec: ModelSpec) -> float | None:
     those it learned on: what this gives is measured in ``docs/decisions/0021``. Not where the scene is so coarse
     that there is nothing to find.
     """
-    own = scene.native_geobox.gsd()
+    own = scene.native_gsd
     if spec.gsd is None or own is None:
         return None
     ratio = own / spec.gsd
@@ -98,9 +98,14 @@ def overlap_warnings(lattice: Lattice, spec: ModelSpec) -> list[str]:
 
 
 def _resolution_warnings(scene: Scene, spec: ModelSpec) -> list[str]:
-    own, seen = scene.native_geobox.gsd(), scene.geobox.gsd()
-    if spec.gsd is None or own is None or seen is None:
+    own, seen = scene.native_gsd, scene.gsd
+    if spec.gsd is None:
         return []
+    if own is None or seen is None:
+        return [
+            f"nobody says how large the scene's pixels are, and model {spec.name!r} was made for {spec.gsd:.3g} m; "
+            "--pixel-size METRES says it, and pixels of another size are resampled"
+        ]
     lines = []
     if scene.geobox != scene.native_geobox:
         lines.append(

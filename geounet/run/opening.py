@@ -44,6 +44,7 @@ def open_for(paths: Sequence[str | Path], options: InferOptions, package: Packag
             mask=options.mask,
             stack=options.stack,
             gsd=gsd,
+            pixel_size=options.pixel_size,
             allow_remote=options.allow_remote,
         )
 

@@ -43,6 +43,8 @@ class InferOptions:
     mask: str | None = None
     gsd: float | Literal["native"] | None = None
     """Metres at which the network sees the scene; ``native``: its own; None: see `geounet.run.fit.choose_gsd`."""
+    pixel_size: float | None = None
+    """Metres of a pixel of a scene without a CRS."""
     aoi: Path | None = None
     workers: int = 0
     """Local worker processes; 0: threads of this process."""
@@ -90,6 +92,8 @@ class InferOptions:
             _one_of("format", name, VECTOR_FORMATS)
         if isinstance(self.gsd, float | int) and not 0 < self.gsd < 1e6:
             raise ConfigError(f"--gsd {self.gsd}: expected a positive number of metres")
+        if self.pixel_size is not None and not 0 < self.pixel_size < 1e6:
+            raise ConfigError(f"--pixel-size {self.pixel_size:g}: expected a positive number of metres")
         if self.workers and self.scheduler:
             raise ConfigError("--workers and --scheduler exclude each other: the scheduler's workers are used")
         self._check_cluster()

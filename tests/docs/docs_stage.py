@@ -35,6 +35,12 @@ def make_stage(folder: Path) -> Path:
     for name in ("ca", "dask", "dask-key"):  # certificates, which Dask only looks for here
         (files / f"{name}.pem").touch()
     write_masks(files)
+    with rasterio.open(files / "scene.tif") as scene:
+        pixels = scene.read()
+    with rasterio.open(
+        files / "picture.png", "w", driver="PNG", width=SIZE, height=SIZE, count=3, dtype="uint8"
+    ) as png:
+        png.write(pixels)
     listed = [
         {"name": "town", "image": "town.tif", "labels": "town_landuse.tif", "lines": "town_road_lines.geojson"}
     ]

@@ -399,6 +399,26 @@ def test_the_network_sees_its_own_pixels(size, same, geounet, world, tmp_path):
     assert (by_itself != other).any()
 
 
+def test_a_scene_without_a_crs_is_told_its_pixels(geounet, world, tmp_path):
+    """The same pixels with a CRS and without one, told their size, are seen alike; nobody is believed twice."""
+    placed, bare = (
+        _of_pixels(1.0, tmp_path),
+        write_scene(tmp_path / "bare.tif", texture((60, 60), bands=3), crs=None),
+    )
+    found = []
+    for scene, options in ((placed, ()), (bare, ("--pixel-size", "1")), (bare, ())):
+        out = tmp_path / f"out{len(found)}"
+        ending = geounet("infer", scene, "-m", world.model, "-o", out, *options)
+        assert ending.code == 0
+        assert ("--pixel-size METRES" in ending.err) == (scene == bare and not options)
+        with rasterio.open(out / "landuse.tif") as labels:
+            found.append(labels.read(1))
+    assert (found[0] == found[1]).all()
+    assert (found[1] != found[2]).any()
+    geounet("infer", placed, "-m", world.model, "--pixel-size", "3").refused("--pixel-size is for rasters without")
+    geounet("infer", bare, "-m", world.model, "--pixel-size", "0").refused("--pixel-size 0: expected a positive")
+
+
 def _of_pixels(size, folder):
     grid = Affine(size, 0, 300000, 0, -size, 2800000)
     return write_scene(folder / f"{size:g}.tif", texture((60, 60), bands=3), transform=grid)
