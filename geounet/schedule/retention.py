@@ -40,7 +40,7 @@ class Retention:
     def published(self, before: Sequence[Entry], final: Path) -> None:
         """Of a source's results ``before``, those that ``final`` replaced, or that are more than are kept, go."""
         replaced = [entry for entry in before if entry.output == str(final)]
-        others = [entry for entry in before if entry.output != str(final)]
+        others = [entry for entry in before if entry.output != str(final) and self._is_ours(entry.output)]
         too_many = others[self._config.keep.runs - 1 :] if "{run}" in self._config.destination else []
         for entry in too_many:
             withdraw(Path(entry.output or ""))
@@ -85,8 +85,12 @@ class Retention:
         there = [entry for entry in self._ledger.entries() if entry.state in ("done", "failed")]
         for entry in sorted(there, key=lambda entry: entry.finished or 0, reverse=True):
             folder = entry.facts.get(BLOCKS_IN)
-            if folder is not None and Path(folder).is_relative_to(self._config.root):
+            if self._is_ours(folder):
                 yield entry
+
+    def _is_ours(self, folder: str | None) -> bool:
+        """Whether a folder lies in this configuration's destination: others may have the same ledger."""
+        return folder is not None and Path(folder).is_relative_to(self._config.root)
 
     def _forget(self, entry: Entry) -> None:
         if forget_blocks(entry):

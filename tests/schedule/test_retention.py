@@ -12,6 +12,7 @@ import pytest
 from places import COMMAND
 
 from geounet.errors import WorkError
+from geounet.io.atomic import publish_text
 from geounet.run.journal import STATE, hold
 from geounet.schedule.config import ScheduleConfig
 from geounet.schedule.database import connect
@@ -138,6 +139,16 @@ def test_of_another_destination_nothing_is_touched(shelf: Shelf, tmp_path: Path)
     with pytest.raises(WorkError):
         other.make_room()
     assert shelf.blocks() == {"old"}
+
+
+def test_of_another_destination_no_results_are_withdrawn(shelf: Shelf, tmp_path: Path) -> None:
+    theirs = shelf.add("theirs", source="a")
+    publish_text(theirs / STATE / "published.json", '{"key": "theirs-key"}')
+    told = {"source": {"folder": "in"}, "destination": f"{tmp_path}/elsewhere/{{scene}}/{{run}}"}
+    other = Retention(ScheduleConfig.model_validate(told), shelf.ledger)
+    other.published(shelf.ledger.of_source("a", "done"), tmp_path / "elsewhere" / "a" / "1")
+    assert theirs.exists()
+    assert shelf.entry("theirs").state == "done"
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])
