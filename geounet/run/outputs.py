@@ -115,7 +115,8 @@ def vector_key(plan: Plan, options: InferOptions) -> str:
 
 def description_key(plan: Plan, options: InferOptions) -> str:
     """Names what the descriptions tell of: the vectors, and which files there are."""
-    return key_of(vectors=vector_key(plan, options), confidence=options.confidence)
+    item = {} if plan.item_id is None else {"item": plan.item_id}
+    return key_of(vectors=vector_key(plan, options), confidence=options.confidence, **item)
 
 
 def _statistics(options: InferOptions) -> list[str] | None:

@@ -225,6 +225,11 @@ class Ledger:
         rows = self._db.rows("SELECT * FROM geounet_scenes WHERE output = ? AND state = 'done'", [output])
         return Entry.of(rows[0]) if rows else None
 
+    def entry(self, key: str | None) -> Entry | None:
+        """The row of a key."""
+        rows = self._db.rows("SELECT * FROM geounet_scenes WHERE key = ?", [key])
+        return Entry.of(rows[0]) if rows else None
+
     def entries(self, *, state: str | None = None, limit: int | None = None) -> list[Entry]:
         """All rows, or those in a state, the newest first."""
         rows = self._db.rows(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from geounet.schedule.heartbeat import Guarded, Heartbeat
 from geounet.schedule.layout import fill, item_id
 from geounet.schedule.ledger import Ledger, TakenOver
 from geounet.schedule.postgis import PostgisTable
-from geounet.schedule.publish import Publication, work_folder
+from geounet.schedule.publish import Publication, published_key, work_folder
 from geounet.schedule.retention import BLOCKS_IN, Retention, holds_blocks
 from geounet.schedule.shelf import write_shelf
 from geounet.schedule.signals import call_hook, post_webhook, write_metrics
@@ -117,7 +118,8 @@ class _Look:
                 )
                 final, run = self._make(entry)
             except (KeyboardInterrupt, Interrupted) as stop:
-                self._ledger.give_back(entry.key)
+                with suppress(TakenOver):
+                    self._ledger.give_back(entry.key)
                 raise Interrupted(
                     f"stopped; {entry.name} goes on where it stopped when the same command is given"
                 ) from stop
@@ -138,18 +140,21 @@ class _Look:
         Where the table refuses the rows, nothing is published: the results wait in their hidden folder.
         """
         final = self._destination(entry)
-        work = work_folder(final, entry.key)
-        with (
-            Heartbeat(self._ledger, entry.key, lease=self._config.retry.lease) as heart,
-            Publication(work, final, entry.key) as publication,
-        ):
-            run = None if publication.is_out else self._compute(entry, final, heart)
-            with self._table.replacing(entry, publication.folder) if self._table else nullcontext():
-                publication.publish(keep_parts=self._retention.keeps_blocks)
-        return final, run
+        with Heartbeat(self._ledger, entry.key, lease=self._config.retry.lease) as heart:
+            while True:
+                with Publication(work_folder(final, entry.key), final, entry.key) as publication:
+                    run = None if publication.is_out else self._compute(entry, final, heart)
+                    there, final = final, self._destination(entry)
+                    if there != final:  # another scene of this name was published meanwhile; the blocks are kept
+                        continue
+                    with self._table.replacing(entry, publication.folder) if self._table else nullcontext():
+                        publication.publish(keep_parts=self._retention.keeps_blocks)
+                return final, run
 
     def _compute(self, entry: Entry, final: Path, heart: Heartbeat) -> Run:
-        options, work = replace(self._options, stack=len(entry.paths) > 1), work_folder(final, entry.key)
+        work = work_folder(final, entry.key)
+        # nobody else works there: what it holds of other versions of the software, or of a file since touched, may go
+        options = replace(self._options, stack=len(entry.paths) > 1, overwrite=True)
         plan = replace(plan_scene(entry.paths, options), output=work, scene_name=entry.name)
         plan = replace(plan, item_id=item_id(final, root=self._config.root, model=self._package.spec.name))
         if self._config.catalog:
@@ -160,7 +165,7 @@ class _Look:
         return infer_plan(plan, options, progress=Guarded(heart, self._progress()), earlier=earlier)
 
     def _destination(self, entry: Entry) -> Path:
-        """The folder of a scene; where another source's results have that name, one with the key behind it."""
+        """The folder of a scene; where another source's results have that name, one with the source's digest too."""
         final = fill(
             self._config.destination,
             scene=entry.name,
@@ -169,9 +174,9 @@ class _Look:
             model=self._package.spec.name,
             run=entry.key,
         )
-        there = self._ledger.at_output(str(final))
-        if there is not None and there.source != entry.source:
-            return final.with_name(f"{final.name}-{entry.key[:8]}")
+        holders = self._ledger.at_output(str(final)), self._ledger.entry(published_key(final))
+        if any(there is not None and there.source != entry.source for there in holders):
+            return final.with_name(f"{final.name}-{hashlib.sha256(entry.source.encode()).hexdigest()[:8]}")
         return final
 
     def _done(self, entry: Entry, final: Path, run: Run | None, *, seconds: float) -> None:

@@ -88,6 +88,8 @@ class Publication:
             shutil.rmtree(self._old, ignore_errors=True)
         elif self.is_out:
             self._take_back()
+        elif self._old.exists() and not self._final.exists():  # stopped between two renames
+            self._old.rename(self._final)
 
 
 def withdraw(folder: Path) -> bool:

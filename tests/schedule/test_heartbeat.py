@@ -12,6 +12,7 @@ from packages import hashes
 from places import Place
 
 import geounet
+from geounet.errors import Interrupted
 from geounet.run.progress import Progress
 from geounet.schedule.config import load_schedule
 from geounet.schedule.database import connect
@@ -144,3 +145,19 @@ def test_lost_in_the_middle_of_the_blocks(place: Callable[..., Place]) -> None:
     assert run_once(config, tell=lambda *_args, **_facts: None).published == 1
     geounet.infer(scene, model=str(there.model), output=there.folder / "plain", device="cpu", threads=1)
     assert hashes(there.out / "a") == hashes(there.folder / "plain")
+
+
+def test_a_key_that_is_pressed_stops_the_run_also_where_the_scene_is_lost(place: Callable[..., Place]) -> None:
+    there = place()
+    for seed, name in enumerate(("a", "b")):
+        there.add(name, seed=seed)
+    config = load_schedule(there.config)
+    ledger = Ledger(connect(config.ledger_place))
+
+    def lost_and_stopped() -> Progress:
+        steal(ledger)
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="goes on where it stopped"):
+        run_once(config, tell=lambda *_args, **_facts: None, progress=lost_and_stopped)
+    assert sorted(entry.state for entry in ledger.entries()) == ["running", "waiting"]
