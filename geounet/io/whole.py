@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import errno
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from geounet.io.gdal import GDAL_ERRORS, open_own
+from geounet.io.libtiff import silent_libtiff
 
 
 class CheckedRows:
@@ -29,17 +34,47 @@ class CheckedRows:
         """Write rows ``(bands, rows, width)`` that start at row ``top``; each row once."""
         window = RasterioWindow(0, top, bands.shape[2], bands.shape[1])
         self._file.write(bands, window=window)
-        self._written.append((window, _checksum(bands)))
+        self._written.append((window, checksum(bands)))
 
     def verify(self, path: Path) -> None:
         """Read the closed file back. Raises OSError (ENOSPC) where it does not hold what was written."""
         try:
             with open_own(path) as file:
-                whole = all(_checksum(file.read(window=window)) == known for window, known in self._written)
+                whole = all(checksum(file.read(window=window)) == known for window, known in self._written)
         except GDAL_ERRORS as error:
             raise _lost(path) from error
         if not whole:
             raise _lost(path)
+
+
+@contextmanager
+def created(path: Path, **profile: Any) -> Iterator[Any]:
+    """A GeoTIFF of interleaved pixels, open for writing; its blocks are looked for when it is closed.
+
+    Raises OSError (ENOSPC) where the disk did not take them.
+    """
+    with silent_libtiff():
+        file = rasterio.open(path, "w", **profile)
+        try:
+            with file:
+                yield file
+        except RasterioError as error:
+            raise _lost(path) from error
+        verify_blocks(path)
+
+
+def verify_mask(path: Path, written: Iterable[tuple[Any, int]]) -> None:
+    """Read the mask of a closed file back; ``written``: windows, and the `checksum` of the bools in each.
+
+    Raises OSError (ENOSPC) where it is another.
+    """
+    try:
+        with open_own(path) as file:
+            whole = all(checksum(file.read_masks(1, window=window) > 0) == known for window, known in written)
+    except GDAL_ERRORS as error:
+        raise _lost(path) from error
+    if not whole:
+        raise _lost(path)
 
 
 def verify_blocks(path: Path) -> None:
@@ -77,7 +112,8 @@ def _has_blocks(file: Any, overview: int, shape: tuple[int, int], side: tuple[in
     return True
 
 
-def _checksum(bands: NDArray[np.uint8]) -> int:
+def checksum(bands: NDArray[Any]) -> int:
+    """CRC-32 of what an array holds."""
     return zlib.crc32(np.ascontiguousarray(bands).data)
 
 

@@ -80,7 +80,8 @@ def write_sample(
     called with the number of finished strips and of all strips. Nothing appears under its final name before all
     is whole.
 
-    Raises RequestError if the size cannot be drawn, or if a file exists and ``overwrite`` is False.
+    Raises RequestError if the size cannot be drawn, or if a file exists and ``overwrite`` is False, OSError where
+    the disk does not take the files.
     """
     final = sample_paths(path)
     from geounet.sample.town import Town
@@ -202,7 +203,7 @@ def _in_order(
 
 def _open_rasters(stack: ExitStack, paths: SamplePaths, size: int, town: Town) -> list[Any]:
     """The three files, open for writing, with everything but their pixels."""
-    import rasterio
+    from geounet.io.whole import created
 
     box = sample_geobox(size)
     block = 512 if size >= 512 else 16 * (size // 16)
@@ -230,9 +231,9 @@ def _open_rasters(stack: ExitStack, paths: SamplePaths, size: int, town: Town) -
     }
     labels = {**common, "count": 1, "nodata": NODATA_LABEL}
     files = [
-        stack.enter_context(rasterio.open(paths.scene, "w", **scene)),
-        stack.enter_context(rasterio.open(paths.truth_landuse, "w", **labels)),
-        stack.enter_context(rasterio.open(paths.truth_road, "w", **labels)),
+        stack.enter_context(created(paths.scene, **scene)),
+        stack.enter_context(created(paths.truth_landuse, **labels)),
+        stack.enter_context(created(paths.truth_road, **labels)),
     ]
     for band, name in enumerate(("red", "green", "blue"), 1):
         files[0].set_band_description(band, name)

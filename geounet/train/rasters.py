@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from geounet.grid.window import Window
+from geounet.io.gdal import open_own
+from geounet.io.whole import checksum, created, verify_mask
 from geounet.model.spec import NODATA, rgb
 from geounet.train.open_source import EMPTY, strips
 from geounet.train.scenes import TrainScene
@@ -25,18 +28,25 @@ _LAYOUT = {
 
 
 def write_image(path: Path, scene: TrainScene, names: Sequence[str]) -> Path:
-    """The scene's pixels as one raster, placed where the scene lies if it says so; a mask says where data is."""
+    """The scene's pixels as one raster, placed where the scene lies if it says so; a mask says where data is.
+
+    Raises OSError (ENOSPC) where the disk did not take it.
+    """
     height, width, bands = scene.image.shape
     box = scene.geobox
     place = {} if box is None else {"crs": box.crs, "transform": box.affine}
     profile = {**_LAYOUT, **place, "count": bands, "dtype": str(scene.image.dtype), "predictor": 2}
+    masks = []
     with _created(path, height=height, width=width, bigtiff="if_safer", **profile) as file:
         for number, name in enumerate(names, 1):
             file.set_band_description(number, name)
         for window in strips(scene.shape):
             at, where = window.slices(), _raster_window(window)
             file.write(np.ascontiguousarray(scene.image[at].transpose(2, 0, 1)), window=where)
-            file.write_mask(scene.labels[at] != EMPTY, window=where)
+            shown = scene.labels[at] != EMPTY
+            file.write_mask(shown, window=where)
+            masks.append((where, checksum(shown)))
+    verify_mask(path, masks)
     return path
 
 
@@ -68,18 +78,21 @@ def _raster_window(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _place(path: Path) -> dict[str, Any]:
     """Where a raster lies."""
-    with _quiet_open(path) as file:
+    with _quiet(), open_own(path) as file:
         return {"crs": file.crs, "transform": file.transform}
 
 
-def _created(path: Path, **profile: Any) -> Any:
-    return _quiet_open(path, "w", **profile)
+@contextmanager
+def _created(path: Path, **profile: Any) -> Iterator[Any]:
+    """A raster to write. Raises OSError (ENOSPC) where the disk did not take it."""
+    with _quiet(), created(path, **profile) as file:
+        yield file
 
 
-def _quiet_open(path: Path, mode: str = "r", **profile: Any) -> Any:
-    import rasterio
+@contextmanager
+def _quiet() -> Iterator[None]:
     from rasterio.errors import NotGeoreferencedWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path, mode, **profile)
+        yield

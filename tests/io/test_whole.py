@@ -81,6 +81,30 @@ def same():
     return out.read_bytes() == good[0]
 """
 
+_LABELLED = """
+from types import SimpleNamespace
+from geounet.train.rasters import write_image, write_truth
+rng = np.random.default_rng(0)
+scene = SimpleNamespace(
+    image=rng.integers(0, 255, (600, 700, 3), dtype=np.uint8), geobox=None, shape=(600, 700),
+    labels=rng.integers(0, 3, (600, 700), dtype=np.uint8),
+)
+scene.labels[:40] = 254
+
+def write():
+    hidden = folder / ".image.tif"
+    try:
+        write_image(hidden, scene, ("red", "green", "blue")).rename(out)
+    finally:
+        hidden.unlink(missing_ok=True)
+
+def same():
+    with rasterio.open(out) as file:
+        return np.array_equal(file.read().transpose(1, 2, 0), scene.image) and np.array_equal(
+            file.dataset_mask() > 0, scene.labels != 254
+        )
+"""
+
 
 def _run(script: str, folder: Path, *arguments: str) -> None:
     code = _COMMON + script + "\nattempt(write, same)\n"
@@ -101,3 +125,8 @@ def test_a_part_is_whole_or_not_there(tmp_path: Path, rows: str) -> None:
 @pytest.mark.parametrize("grid", ["own", "regridded"])
 def test_a_cog_is_whole_or_not_there(tmp_path: Path, grid: str) -> None:
     _run(_COG, tmp_path, grid)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
+def test_a_labelled_scene_is_whole_or_refused(tmp_path: Path) -> None:
+    _run(_LABELLED, tmp_path)

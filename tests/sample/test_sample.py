@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +193,33 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_sample(tmp_path / "t.tif", size=64, progress=stop)
     assert not list(tmp_path.iterdir())
+
+
+_CUT_SHORT = """
+import resource, signal, sys
+from pathlib import Path
+from geounet.sample import write_sample
+for size in map(int, sys.argv[2:]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        write_sample(sys.argv[1], size=100)
+    except OSError as error:
+        print(error)
+    assert not list(Path(sys.argv[1]).parent.iterdir()), size
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
+def test_a_disk_that_fills_leaves_nothing_behind(tmp_path: Path) -> None:
+    whole = write_sample(tmp_path / "t.tif", size=100).scene.stat().st_size
+    folder = tmp_path / "full"
+    folder.mkdir()
+    sizes = map(str, (whole - 1, whole - 900, whole // 2, 1000))
+    done = subprocess.run(
+        [sys.executable, "-c", _CUT_SHORT, folder / "t.tif", *sizes], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 4
 
 
 def test_noise_belongs_to_the_position() -> None:
