@@ -143,8 +143,9 @@ class Postgres:
 
     @property
     def place(self) -> str:
-        """The address without user and password."""
-        return self._url.split("://", 1)[0] + "://" + self._url.split("://", 1)[1].rsplit("@", 1)[-1]
+        """The address without user, password and options, among which a password may be too."""
+        scheme, where = self._url.split("://", 1)
+        return f"{scheme}://{where.rsplit('@', 1)[-1].split('?')[0]}"
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -163,9 +163,10 @@ def test_a_ledger_that_is_no_database_is_refused(tmp_path: Path) -> None:
         connect(str(path))
 
 
-def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+@pytest.mark.parametrize("given", ["me:secret@127.0.0.1:1/maps", "127.0.0.1:1/maps?user=me&password=secret"])
+def test_a_server_that_does_not_answer_is_named_without_its_password(given: str) -> None:
     pytest.importorskip("psycopg")
     with pytest.raises(ConfigError) as told:
-        connect("postgresql://me:secret@127.0.0.1:1/maps")
+        connect(f"postgresql://{given}")
     assert "127.0.0.1:1/maps does not answer" in str(told.value)
     assert "secret" not in str(told.value)
