@@ -153,7 +153,7 @@ class _Look:
 
     def _compute(self, entry: Entry, final: Path, heart: Heartbeat) -> Run:
         work = work_folder(final, entry.key)
-        # nobody else works there: what it holds of other versions of the software, or of a file since touched, may go
+        # nobody else works there: what another version of the software left, or of a file since touched, may go
         options = replace(self._options, stack=len(entry.paths) > 1, overwrite=True)
         plan = replace(plan_scene(entry.paths, options), output=work, scene_name=entry.name)
         plan = replace(plan, item_id=item_id(final, root=self._config.root, model=self._package.spec.name))
@@ -165,7 +165,7 @@ class _Look:
         return infer_plan(plan, options, progress=Guarded(heart, self._progress()), earlier=earlier)
 
     def _destination(self, entry: Entry) -> Path:
-        """The folder of a scene; where another source's results have that name, one with the source's digest too."""
+        """The folder of a scene; another source's results having that name, one with its own source's digest."""
         final = fill(
             self._config.destination,
             scene=entry.name,

@@ -89,7 +89,7 @@ def test_a_file_that_was_touched_after_an_interruption_is_gone_on_with(place: Ma
     class Stopped(Progress):
         blocks = 0
 
-        def advance(self, steps: int = 1) -> None:  # noqa: ARG002
+        def advance(self, steps: int = 1) -> None:
             self.blocks += threading.current_thread() is threading.main_thread()
             if self.blocks == 5:
                 raise KeyboardInterrupt
