@@ -82,12 +82,12 @@ class SidedPlane:
     """Labels of which a rule leaves some out, see `geounet.train.splits`."""
 
     def __init__(self, labels: Plane, rule: Callable[[NDArray[np.uint8], Window], None]) -> None:
-        self._labels, self._rule = labels, rule
+        self.all, self._rule = labels, rule
         self.shape, self.dtype = labels.shape, labels.dtype
 
     def __getitem__(self, at: tuple[slice, slice]) -> NDArray[Any]:
         window, steps = window_of(at, (self.shape[0], self.shape[1]))
-        out = np.array(self._labels[window.slices()])
+        out = np.array(self.all[window.slices()])
         self._rule(out, window)
         return out[steps]
 

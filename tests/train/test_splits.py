@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from geounet.train.config import TrainConfig
 from geounet.train.folds import fold_groups
 from geounet.train.scenes import EMPTY, TrainScene, load_scenes
 from geounet.train.splits import split
+from geounet.train.stretch import limits_of
 
 _spec = importlib.util.spec_from_file_location("train_conftest", Path(__file__).with_name("conftest.py"))
 assert _spec is not None
@@ -245,3 +247,15 @@ def test_folds_train_a_model_each_and_sum_up(
     assert summary["deviation"]["score"] == pytest.approx(np.std(scores, ddof=1), abs=1e-4)
     assert load_config(file).data.validate_groups == ()
     assert all((tmp_path / "out" / fold["package"] / "model.json").exists() for fold in summary["folds"])
+
+
+def test_both_sides_of_a_scene_are_stretched_as_a_run_stretches_it() -> None:
+    image = np.repeat(np.arange(64, dtype=np.uint8), 64).reshape(64, 64, 1)
+    labels = np.zeros((64, 64), np.uint8)
+    labels[:10] = EMPTY
+    whole = scene("a", image=image, labels=labels)
+    found = split([whole], configure(validate_blocks={"side": 16, "share": 0.4, "buffer": 2}))
+    spec = replace(load_model("landuse-roads").spec, stretch=(10, 200))
+    limits = [limits_of(side, spec) for side in (*found.learned, *found.held)]
+    assert limits == [limits_of(whole, spec)] * 2
+    assert (np.asarray(found.learned[0].labels) == EMPTY).sum() > (labels == EMPTY).sum()
