@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geounet.errors import WorkError
 from geounet.vector.keeping import finished_roots, forget_components, forget_vertices
 from geounet.vector.polygons import Polygons, in_order, join
 from geounet.vector.rings import rings_of
@@ -23,6 +24,8 @@ from geounet.vector.room import Room
 from geounet.vector.runs import OUTSIDE, new_marks, new_row
 from geounet.vector.sweep import FLAGS, N_COMPONENTS, N_DEAD, N_VERTICES, Components, Vertices, sweep
 
+_MOST_VERTICES = 2**31 - 1
+"""What the links between them, int32, can tell apart: 50 GB of corners that wait for their components to end."""
 _NO_LUT = np.zeros(0, np.int32)
 _NO_BYTES = np.zeros((0, 0), np.uint8)
 _NO_BOOLS = np.zeros((0, 0), np.bool_)
@@ -164,8 +167,13 @@ class Tracer:
         return int(self._counts[N_VERTICES] - self._counts[N_DEAD])
 
     def _make_room(self) -> None:
-        """Room for some more rows, however ragged."""
+        """Room for some more rows, however ragged. Raises WorkError where there can be none."""
         vertices, components = int(self._counts[N_VERTICES]), int(self._counts[N_COMPONENTS])
+        if vertices + 4 * (self.width + 1) > _MOST_VERTICES:
+            raise WorkError(
+                f"the outlines that are not closed at row {self.row} have {vertices:,} corners, which is too many; "
+                "expected less noise: give a minimum area (--min-area)"
+            )
         self._vertices = Vertices(*self._room.grown(self._vertices, vertices, 4 * (self.width + 1)))
         self._components = Components(*Room().grown(self._components, components, 4 * self.width))
 

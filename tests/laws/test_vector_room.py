@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from label_rasters import LUT, SHAPES, Labels
 
+from geounet.errors import WorkError
 from geounet.io.mapped import MappedRoom
 from geounet.vector import keeping, rings
 from geounet.vector.polygons import Polygons, in_order, join
@@ -57,3 +58,11 @@ def test_memory_does_not_grow_with_what_is_unfinished(tmp_path: Path) -> None:
                 tracer.feed(labels)
             assert tracer.unfinished > 2_000_000  # 24 bytes each
             assert taken() < 30 * 2**20
+
+
+def test_more_corners_than_can_be_told_apart_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geounet.vector.tracer._MOST_VERTICES", 5000)
+    labels = np.zeros((400, 101), np.uint8)
+    labels[1::2, 1::2] = 1
+    with pytest.raises(WorkError, match=r"not closed at row \d+ have .* corners, which is too many"):
+        Tracer(width=labels.shape[1], lut=LUT).feed(labels)
