@@ -86,8 +86,8 @@ def forget(ledger: str, scenes: Sequence[str], *, everything: bool, as_json: boo
 
     with _opened(ledger) as opened:
         chosen = _chosen(opened, scenes, everything=everything, states=("waiting", "done", "failed", "gone"))
-        for entry in opened.entries(state="failed"):
-            if entry.key in chosen and BLOCKS_IN in entry.facts:
+        for entry in opened.entries():
+            if entry.key in chosen and entry.state in ("failed", "waiting") and BLOCKS_IN in entry.facts:
                 forget_blocks(entry)  # nobody would know of them any more
         opened.forget(chosen)
     _tell(chosen, "forgotten", as_json=as_json, quiet=quiet)

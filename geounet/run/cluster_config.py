@@ -151,7 +151,7 @@ class QueueConfig(StartedCluster):
     """Queue, or partition."""
     account: str | None = None
     walltime: Annotated[float, BeforeValidator(parse_walltime)] = Field(default=3600.0, ge=60)
-    """Seconds; a worker whose time is over gives its blocks back."""
+    """Seconds; a worker whose time is over loses the block that it computes."""
     directives: Texts = ()
     """Further lines of the job script, without ``#SBATCH`` or ``#PBS``."""
     prologue: Texts = ()

@@ -40,7 +40,7 @@ def find(
 
 
 def preview_look(config: ScheduleConfig) -> list[tuple[Found, str]]:
-    """What a look would find: every scene, and ``new`` or its state in the ledger. Begins none, writes no row."""
+    """What a look would find: every scene, and ``new`` or its state in the ledger. Begins and writes down none."""
     package = package_of(config.options)
     exists = "://" in config.ledger_place or Path(config.ledger_place).exists()
     ledger = Ledger(connect(config.ledger_place)) if exists else None
