@@ -10,7 +10,7 @@
     ├── WorkError               something failed in the work; what was finished is kept   exit 1
     │   └── BlocksFailed        some blocks kept failing; the others are finished
     └── Interrupted             Ctrl-C or SIGTERM; the same command goes on        exit 130
-        └── ReaderGone          nobody reads what is printed: `geounet … | head`   exit 1, without a word
+        └── ReaderGone          nobody reads what is printed: `geounet … | head`   exit 1, or 130 at work
 
 A message is one line: what, the value, what was expected, what to do.
 """
