@@ -103,6 +103,10 @@ class Layers(Mapping[str, "GeoDataFrame"]):
             self._frames[name] = _read(self._paths[name], name)
         return self._frames[name]
 
+    def path(self, name: str) -> Path:
+        """The file from which a layer is read. Raises KeyError where there is none of that name."""
+        return self._paths[name]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._paths)
 
