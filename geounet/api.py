@@ -216,10 +216,11 @@ def vectorize(
     Args:
         labels: the path of a raster, or an array ``(height, width)`` of whole numbers (or of probabilities, with
             ``threshold``).
-        output: a vector file to write; then the result is a :class:`VectorResult`. None: nothing is left on disk.
+        output: a vector file to write, in the format of its suffix unless ``formats`` says others; then the result
+            is a :class:`VectorResult`. None: nothing is left on disk.
         transform: of an array: the affine from (column, row) to coordinates; None: coordinates are pixels.
-        crs: of an array: its CRS, as rasterio takes it.
-        nodata: of an array: the value that means no data.
+        crs: of an array: its CRS, as rasterio takes it; it goes with ``transform``.
+        nodata: of an array: the value that means no data; so does the mask of a masked array.
         **options: as of ``geounet vectorize`` with underscores: ``min_area``, ``min_hole``, ``simplify``,
             ``smooth``, ``regularize``, ``threshold``, ``confidence``, ``stats``, ``aoi``, ``cleaned``, ``formats``,
             ``overwrite``, …; see :func:`geounet.run.vectorize.vectorize`.
@@ -231,12 +232,23 @@ def vectorize(
     from geounet.run.frames import frame_of, raster_of
     from geounet.run.vectorize import vectorize as to_files
 
+    if output is not None:
+        options["formats"] = _formats(options.get("formats"), output)
     if isinstance(labels, str | Path):
         if (transform, crs, nodata) != (None, None, None):
             raise ConfigError("transform, crs and nodata belong to an array; a file has its own")
         return frame_of(labels, **options) if output is None else to_files(labels, output=output, **options)
     with raster_of(labels, transform=transform, crs=crs, nodata=nodata) as path:
         return frame_of(path, **options) if output is None else to_files(path, output=output, **options)
+
+
+def _formats(given: str | Sequence[str] | None, output: str | Path) -> Sequence[str]:
+    """Names of formats: those given, in one text or several, or that of the output's suffix."""
+    from geounet.io.vectors import format_of
+
+    if isinstance(given, str):
+        return given.split(",")
+    return [format_of(output)] if given is None else given
 
 
 def _paths(scene: ScenePath | Sequence[ScenePath]) -> list[ScenePath]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,7 +53,8 @@ def plain_values(file: Path, *, option: str = "") -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{where} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{where} holds {type(raw).__name__}; expected lines of 'key: value'")
+        found = "is empty" if raw is None else f"holds {type(raw).__name__}"
+        raise ConfigError(f"{where} {found}; expected lines of 'key: value'")
     return raw
 
 
@@ -62,9 +63,24 @@ def checked(raw: Mapping[str, Any], kind: type[AnySection], *, where: str) -> An
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "top level"
+        first = _meant(error.errors())
+        place = ".".join(str(part) for part in first["loc"] if not _is_kind(part)) or "top level"
         raise ConfigError(f"{where}: {place}: {_told(first)}") from error
+
+
+def _meant(errors: Sequence[Any]) -> Any:
+    """The first error; where a value may be a text or a section, and is no text, that of the section."""
+    first = errors[0]
+    if first["type"] != "string_type" or first["loc"][-1] != "str":
+        return first
+    place = first["loc"][:-1]
+    of_section = [e for e in errors if e["loc"][: len(place)] == place and any(map(_is_kind, e["loc"]))]
+    return next((e for e in of_section if e["type"] != "model_type"), first | {"loc": place})
+
+
+def _is_kind(part: int | str) -> bool:
+    """Whether a part of a place names a kind of section, which pydantic puts in where there are several."""
+    return isinstance(part, str) and part.removesuffix("]").endswith("Config")
 
 
 def _told(error: Any) -> str:

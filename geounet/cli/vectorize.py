@@ -14,6 +14,9 @@ from geounet.io import human
 if TYPE_CHECKING:
     from geounet.run.vectorize import VectorResult
 
+_MOST_CLASSES = 30
+"""Lines of areas that are printed."""
+
 
 @click.command(short_help="Turn a categorical raster into polygons.")
 @click.argument("labels", metavar="LABELS.tif")
@@ -65,10 +68,10 @@ def vectorize(labels: str, formats: str | None, lines: str | None, as_json: bool
     geounet vectorize landuse.tif --lines --regularize building -o town.gpkg    # → one file with all layers
     """
     from geounet.cli.progress import BarProgress, choose_progress
-    from geounet.io.vectors import SUFFIXES
+    from geounet.io.vectors import format_of
     from geounet.run.vectorize import vectorize as run_vectorize
 
-    names = formats.split(",") if formats else [_format_of(given["output"], SUFFIXES)]
+    names = formats.split(",") if formats else [format_of(given["output"])]
     progress = choose_progress(as_json=as_json, quiet=quiet)
     done = 0
 
@@ -104,23 +107,20 @@ def vectorize(labels: str, formats: str | None, lines: str | None, as_json: bool
             click.echo(human.squared(result.squared_count, result.regularized_count))
         files = [*_files(result), *([] if result.cleaned is None else [result.cleaned])]
         show.table([(str(path), human.size(path.stat().st_size)) for path in files])
-        show.table(
-            [
-                (result.class_names.get(value, f"class {value}"), human.area(area, result.area_unit))
-                for value, area in result.area_by_class.items()
-            ]
-        )
+        _show_classes(result)
     return 0
+
+
+def _show_classes(result: VectorResult) -> None:
+    """The area of every class; of very many only of the largest."""
+    areas = result.area_by_class
+    kept = areas if len(areas) <= _MOST_CLASSES else sorted(areas, key=lambda v: -areas[v])[:_MOST_CLASSES]
+    names = [result.class_names.get(value, f"class {value}") for value in kept]
+    show.table([(n, human.area(areas[v], result.area_unit)) for n, v in zip(names, kept, strict=True)])
+    if len(areas) > len(names):
+        click.echo(f"  and {len(areas) - len(names):,} classes more")
 
 
 def _files(result: VectorResult) -> list[Path]:
     """The vector files, each once: a GeoPackage holds several layers."""
     return list(dict.fromkeys([*result.paths, *result.line_paths, *result.regularized_paths]))
-
-
-def _format_of(output: str | None, suffixes: Any) -> str:
-    """The format that a file name asks for; GeoJSON where it says nothing."""
-    for name, suffix in suffixes.items():
-        if output is not None and output.lower().endswith(suffix):
-            return str(name)
-    return "geojson"

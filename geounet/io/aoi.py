@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from glob import escape as glob_escape
@@ -13,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geounet.errors import ConfigError
-from geounet.grid.geobox import GeoBox
+from geounet.grid.geobox import GeoBox, parse_crs
 from geounet.grid.window import Window
-from geounet.io.features import check_vector_file
+from geounet.io.features import PARQUET, check_vector_file, read_parquet
 
 if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
     from shapely import Geometry
 
 
@@ -92,26 +94,54 @@ def _state(path: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def read_area(path: str | Path, geobox: GeoBox) -> Geometry:
-    """The union of a file's polygons in the CRS of ``geobox``. Raises ConfigError, see :func:`area_mask`."""
-    return read_polygons(Path(path), geobox.crs)
+    """The union of a file's polygons in the CRS of ``geobox``, as often as that goes around the globe.
+
+    Raises ConfigError, see :func:`area_mask`.
+    """
+    area = read_polygons(Path(path), geobox.crs)
+    crs = parse_crs(geobox.crs or "")
+    if not crs.is_geographic:
+        return area
+    return _on_both_sides(area, geobox, turn=2 * math.pi / crs.axis_info[0].unit_conversion_factor)
+
+
+def _on_both_sides(area: Geometry, geobox: GeoBox, *, turn: float) -> Geometry:
+    """An area and, where the scene reaches there, the same area a whole ``turn`` farther east or west.
+
+    A scene over the antimeridian has longitudes beyond 180, or from 0 to 360; a GeoJSON has not (RFC 7946, 3.1.9).
+    """
+    from shapely import bounds, union_all
+    from shapely.affinity import translate
+
+    xs = [(geobox.affine @ (x, y))[0] for x in (0, geobox.width) for y in (0, geobox.height)]
+    west, _, east, _ = bounds(area)
+    turns = [t for t in (-turn, turn) if west + t < max(xs) and east + t > min(xs)]
+    return union_all([area, *(translate(area, t) for t in turns)]) if turns else area
+
+
+def _read(path: Path, label: str) -> GeoDataFrame:
+    import geopandas
+
+    if path.suffix.lower() == PARQUET and path.is_file():
+        return read_parquet(path)
+    check_vector_file(path, label=f"{label} {path}")
+    try:
+        return geopandas.read_file(path.absolute(), engine="pyogrio")
+    except Exception as error:  # pyogrio raises many types
+        raise ConfigError(
+            f"{label} {path} cannot be read as a vector file: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def read_polygons(path: Path, crs: str | None, *, label: str = "--aoi") -> Geometry:
     """The union of a file's polygons in a CRS. Raises ConfigError, led by ``label``."""
-    import geopandas
     from shapely import force_2d, get_type_id, union_all
 
     from geounet.io.areas import valid_areas
 
     if crs is None:
         raise ConfigError(f"{label} {path}: the scene has no CRS, so nobody can say where the area lies on it")
-    check_vector_file(path, label=f"{label} {path}")
-    try:
-        frame = geopandas.read_file(path.absolute(), engine="pyogrio")
-    except Exception as error:  # pyogrio raises many types
-        raise ConfigError(
-            f"{label} {path} cannot be read as a vector file: {str(error).splitlines()[0]}"
-        ) from error
+    frame = _read(path, label)
     if frame.crs is None:
         raise ConfigError(f"{label} {path} has no CRS; expected one, so that it can be laid over the scene")
     polygons = frame.geometry[get_type_id(frame.geometry.to_numpy()) >= 3]

@@ -19,22 +19,30 @@ file needs 16 bytes per block, which is 1 to 50,000 with three bands and blocks 
 
 def check_raster(raster: Raster) -> None:
     """Refuse what cannot be read rightly, or not in bounded memory. Raises SceneError with the remedy."""
-    _check_georeference(raster)
+    check_georeference(raster)
     _check_blocks(raster)
     _check_size(raster)
     _check_whole(raster)
 
 
-def _check_georeference(raster: Raster) -> None:
+def check_georeference(raster: Raster, *, resampling: str = "bilinear") -> None:
+    """Refuse a raster that lies nowhere; ``resampling``: how gdalwarp would warp it. Raises SceneError."""
     label, transform = raster.source.label, raster.geobox.transform
     if raster.dataset.gcps[0] and transform == IDENTITY:
         raise SceneError(
             f"{label} has ground control points instead of a geotransform; "
-            "warp it first: gdalwarp -tps -r bilinear -dstalpha IN.tif OUT.tif"
+            f"warp it first: gdalwarp -tps -r {resampling} -dstalpha IN.tif OUT.tif"
         )
     a, b, _, d, e, _ = transform
     if not all(map(math.isfinite, transform)) or a * e - b * d == 0:
         raise SceneError(f"{label} has a geotransform {transform} that maps the plane to a line or a point")
+    gsd = raster.geobox.gsd()
+    if gsd is not None and not math.isfinite(gsd):
+        x, y = raster.geobox.affine @ (raster.geobox.width / 2, raster.geobox.height / 2)
+        raise SceneError(
+            f"{label} has its middle at ({x:g}, {y:g}) degrees, which is no place on the globe; its geotransform "
+            "or its CRS is wrong"
+        )
 
 
 def _check_blocks(raster: Raster) -> None:

@@ -19,6 +19,7 @@ _BEGINNINGS: dict[str, tuple[bytes, ...]] = {
     ".geojson": (b"{",),
     ".json": (b"{",),
     ".geojsonl": (b"{", b"\x1e"),
+    ".geojsons": (b"{", b"\x1e"),
     ".gpkg": (b"SQLite format 3\0",),
     ".fgb": (b"fgb\x03",),
     ".shp": (b"\0\0\x27\x0a",),
@@ -27,9 +28,9 @@ _BEGINNINGS: dict[str, tuple[bytes, ...]] = {
 """First bytes of the files that are read, by suffix; a ``.gdb`` is a folder."""
 _ELSEWHERE = (b"<OGRVRT", b"gdal_streamed_alg")
 """What makes OGR take a file for a recipe that reads other files, wherever in the beginning it stands."""
-_EXPECTED = "GeoJSON, GeoPackage, FlatGeobuf, Shapefile, KML or a .gdb folder"
-_PARQUET = ".parquet"
-VECTOR_SUFFIXES = frozenset({*_BEGINNINGS, ".gdb", _PARQUET})
+_EXPECTED = "GeoJSON, GeoPackage, FlatGeobuf, Shapefile, KML, GeoParquet or a .gdb folder"
+PARQUET = ".parquet"
+VECTOR_SUFFIXES = frozenset({*_BEGINNINGS, ".gdb", PARQUET})
 """What `read_layers` takes for vectors."""
 
 
@@ -61,8 +62,8 @@ def read_layers(path: str | Path) -> dict[str, GeoDataFrame]:
     Raises ConfigError where the file cannot be read, or a layer has no CRS.
     """
     path, label = Path(path), str(path)
-    if path.suffix.lower() == _PARQUET and path.is_file():
-        frames = {path.stem: _read_parquet(path)}
+    if path.suffix.lower() == PARQUET and path.is_file():
+        frames = {path.stem: read_parquet(path)}
     else:
         check_vector_file(path, label=label)
         frames = _read_ogr(path.absolute(), label)
@@ -84,7 +85,8 @@ def _read_ogr(path: Path, label: str) -> dict[str, GeoDataFrame]:
         raise ConfigError(f"{label} cannot be read as a vector file: {said}") from error
 
 
-def _read_parquet(path: Path) -> GeoDataFrame:
+def read_parquet(path: Path) -> GeoDataFrame:
+    """The features of a GeoParquet file. Raises ConfigError, MissingExtraError without pyarrow."""
     import geopandas
 
     if find_spec("pyarrow") is None:
@@ -101,8 +103,8 @@ def read_near(path: Path, layer: str | None, area: GeoSeries) -> GeoDataFrame:
 
     Raises ConfigError where the file or the layer cannot be read, or has no CRS.
     """
-    if path.suffix.lower() == _PARQUET and path.is_file():
-        frame = _read_parquet(path)
+    if path.suffix.lower() == PARQUET and path.is_file():
+        frame = read_parquet(path)
         if frame.crs is not None:
             west, south, east, north = area.to_crs(frame.crs).total_bounds
             frame = frame.cx[west:east, south:north]

@@ -18,7 +18,9 @@ from geounet.errors import SceneError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import access
+from geounet.io.checks import check_georeference
 from geounet.io.gdal import CACHE_BYTES
+from geounet.io.layers import lies_on
 from geounet.io.nodata import either
 from geounet.io.raster import Raster
 from geounet.model.spec import Head
@@ -69,12 +71,15 @@ class LabelRaster:
         label = self._raster.source.label
         if self._raster.dtype.kind not in "iu":
             raise SceneError(
-                f"{label} has {self._raster.dtype} pixels; expected whole numbers (uint8 to int32), one per class"
+                f"{label} has {self._raster.dtype} pixels; expected whole numbers (uint8 to int32), one per class: "
+                "convert it (gdal_translate -ot Int32), or cut probabilities with --threshold"
             )
         if len(self._raster.image_bands) > 1:
             raise SceneError(
-                f"{label} has {len(self._raster.image_bands)} bands; expected one band of class values"
+                f"{label} has {len(self._raster.image_bands)} bands; expected one band of class values: "
+                "take one out (gdal_translate -b N)"
             )
+        check_georeference(self._raster, resampling="near")
         if self.geobox.width * self.geobox.height >= 2**62:
             raise SceneError(f"{label} has {self.geobox.width} x {self.geobox.height} pixels, which is too many")
 
@@ -85,6 +90,11 @@ class LabelRaster:
             raster.close()
             raise SceneError(
                 f"confidence raster {path} is {found}; expected uint8, {self.geobox.width} x {self.geobox.height}"
+            )
+        if not lies_on(raster.geobox, self.geobox):
+            raster.close()
+            raise SceneError(
+                f"confidence raster {path} lies elsewhere than {self._raster.source.label}; expected the same grid"
             )
         return raster
 

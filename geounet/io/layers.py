@@ -75,6 +75,14 @@ def same_grid(source: GeoBox, grid: GeoBox, axes: tuple[AxisMap, AxisMap]) -> bo
     return source.shape == grid.shape and all(x.scale == 1 and x.offset == 0 for x in axes)
 
 
+def lies_on(source: GeoBox, grid: GeoBox) -> bool:
+    """Whether a raster that is laid over ``grid``, pixel on pixel, belongs there; without any CRS, by its shape."""
+    if source.crs is None and grid.crs is None:
+        return source.shape == grid.shape
+    axes = aligned_axes(source, grid)
+    return axes is not None and same_grid(source, grid, axes)
+
+
 def overlaps(source: GeoBox, grid: GeoBox, axes: tuple[AxisMap, AxisMap] | None) -> bool:
     """Whether some pixel of ``grid`` lies on ``source``; sampled on a lattice where they are warped."""
     if axes is not None:

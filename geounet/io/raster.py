@@ -102,7 +102,7 @@ class Raster:
         types = [self.dataset.dtypes[i - 1] for i in self.indexes]
         odd = [t for t in types if t not in DTYPES]
         if odd:
-            hint = "its magnitude" if "complex" in odd[0] else "float32"
+            hint = {"c": "its magnitude", "f": "float32"}.get(np.dtype(odd[0]).kind, "int32")
             raise SceneError(
                 f"{self.source.label} has {odd[0]} pixels; expected one of {', '.join(DTYPES)}; "
                 f"convert it to {hint} first"

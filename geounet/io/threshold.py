@@ -23,6 +23,7 @@ from geounet.grid.window import Window
 from geounet.io import access
 from geounet.io.aoi import AreaMask
 from geounet.io.gdal import open_own
+from geounet.io.layers import lies_on
 from geounet.io.levels import gdal
 from geounet.io.nodata import either
 from geounet.io.raster import Raster
@@ -91,8 +92,8 @@ class Probabilities:
                 "raster of floats from 0 to 1"
             )
         found = self._open(path)
-        shape = (self._raster.geobox.height, self._raster.geobox.width)
-        if self._raster.dtype != np.uint8 or found.dtype != np.uint8 or found.geobox.shape != shape:
+        bytes_both = self._raster.dtype == found.dtype == np.uint8
+        if not bytes_both or not lies_on(found.geobox, self._raster.geobox):
             raise SceneError(
                 f"--threshold: {labels} and {path} are not a mask and its confidence, uint8 on one grid"
             )

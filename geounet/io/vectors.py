@@ -30,6 +30,12 @@ GEOJSON = ("geojson", "geojsonseq", "geojsons")
 """Text in longitude and latitude: a collection; a feature in each line; the same with record separators."""
 
 
+def format_of(output: str | Path | None) -> str:
+    """The format that the name of a file asks for; GeoJSON where it says nothing."""
+    text = "" if output is None else str(output).lower()
+    return next((name for name, suffix in SUFFIXES.items() if text.endswith(suffix)), "geojson")
+
+
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """The formats, each once. Raises ConfigError for an unknown one, MissingExtraError for a missing library."""
     import difflib

@@ -13,7 +13,7 @@ from geounet.errors import SceneError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import access
-from geounet.io.layers import aligned_axes, same_grid
+from geounet.io.layers import lies_on
 from geounet.io.nodata import equals
 from geounet.io.raster import Raster
 
@@ -40,10 +40,7 @@ class Zones:
 
     def _check(self, grid: GeoBox) -> None:
         own = self._raster.geobox
-        if own.crs is None and grid.crs is None and own.shape == grid.shape:
-            return
-        axes = aligned_axes(own, grid)
-        if axes is None or not same_grid(own, grid, axes):
+        if not lies_on(own, grid):
             name, size = self._raster.source.label, f"{own.width} x {own.height} pixels"
             raise SceneError(
                 f"--stats {name} ({size}): another grid than the labels have ({grid.width} x {grid.height}); "

@@ -136,7 +136,7 @@ def _errors(
         seen = read_values(true.raster, window=view.window, shape=view.shape)
         for head, path in rasters:
             predicted = stack.enter_context(LabelFile(path))
-            aligned(true.geobox, predicted.geobox, resample=False)
+            aligned(true.geobox, predicted.geobox, resample=None)
             found = read_values(predicted.raster, window=view.window, shape=view.shape)
             try:
                 matching = _match(head, _legend(true, seen), _legend(predicted, found), len(rasters))

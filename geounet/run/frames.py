@@ -46,12 +46,44 @@ def frame_of(labels: str | Path, **options: Any) -> GeoDataFrame:
 
 @contextmanager
 def raster_of(array: NDArray[Any], *, transform: Any, crs: Any, nodata: float | None) -> Iterator[Path]:
-    """An array ``(height, width)`` as a raster file, for as long as the body runs. SceneError for another shape."""
-    data = np.asarray(array)
+    """An array ``(height, width)`` as a raster file, for as long as the body runs. SceneError for another shape.
+
+    What is masked is nodata. ConfigError for a CRS without a transform, or the other way round.
+    """
+    if (transform is None) != (crs is None):
+        given, lacking = ("crs", "transform") if transform is None else ("transform", "crs")
+        raise ConfigError(
+            f"{given} without {lacking} says not where an array lies; give both, or neither for pixels"
+        )
+    data, nodata = _unmasked(array, nodata)
     if data.ndim != 2 or not data.size:
         raise SceneError(f"an array of shape {data.shape}; expected (height, width)")
     with tempfile.TemporaryDirectory(prefix="geounet-") as folder:
         yield write_array(Path(folder) / "labels.tif", data, transform=transform, crs=crs, nodata=nodata)
+
+
+def _unmasked(array: Any, nodata: float | None) -> tuple[NDArray[Any], float | None]:
+    """The values of an array, with nodata (given, or a value that it lacks) where it is masked."""
+    mask = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else np.zeros(0, bool)
+    data = np.asarray(array)
+    if not mask.any():
+        return data, nodata
+    data = data.astype(np.uint8) if data.dtype == bool else data
+    if nodata is None:
+        nodata = _unused(data[~mask], data.dtype)
+    return np.where(mask, np.asarray(nodata, data.dtype), data), nodata
+
+
+def _unused(values: NDArray[Any], dtype: np.dtype[Any]) -> float:
+    """A value of a type that is none of ``values``. Raises SceneError where every one is."""
+    if dtype.kind == "f":
+        return float("nan")
+    limits = np.iinfo(np.int32 if dtype.itemsize == 8 else dtype)
+    taken = set(np.unique(values).tolist())
+    free = next((v for v in range(int(limits.max), int(limits.min) - 1, -1) if v not in taken), None)
+    if free is None:
+        raise SceneError(f"a masked array of {dtype} that uses every value; give one of a larger type")
+    return float(free)
 
 
 class Layers(Mapping[str, "GeoDataFrame"]):
@@ -70,6 +102,10 @@ class Layers(Mapping[str, "GeoDataFrame"]):
         if name not in self._frames:
             self._frames[name] = _read(self._paths[name], name)
         return self._frames[name]
+
+    def path(self, name: str) -> Path:
+        """The file from which a layer is read. Raises KeyError where there is none of that name."""
+        return self._paths[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._paths)

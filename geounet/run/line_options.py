@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
 from geounet.errors import ConfigError
+
+_SHOWN = 10
+"""Values that a message lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,15 @@ def class_of(asked: int | str | bool, names: Mapping[int, str]) -> int:
     except ValueError:
         known = ", ".join(by_name) or "none has a name here"
         raise ConfigError(f"--lines {asked}: expected the value or the name of a class ({known})") from None
+
+
+def no_such_class(value: int, found: Collection[int]) -> str:
+    """The warning that there can be no centre-lines of a class; ``found``: values of the polygons."""
+    some = ", ".join(map(str, sorted(found)[:_SHOWN])) + (", …" if len(found) > _SHOWN else "")
+    return (
+        f"no polygon is of class {value}, of which centre-lines were asked for; found {some or 'nothing'} "
+        "(--lines CLASS)"
+    )
 
 
 def line_paths(paths: Mapping[str, Path], stem: str | None = None) -> dict[str, tuple[Path, Path]]:

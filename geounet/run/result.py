@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geounet.errors import ConfigError
 from geounet.grid.geobox import GeoBox
 
 if TYPE_CHECKING:
+    import networkx
     from geopandas import GeoDataFrame
 
 
@@ -62,6 +64,25 @@ class Run:
         from geounet.run.frames import Layers
 
         return Layers(self.paths)
+
+    def road_graph(self, head: str | None = None) -> networkx.MultiGraph:
+        """The centre-lines of a head as a graph, as `geounet.road_graph` has it; None: of the only head with lines.
+
+        Raises ConfigError where the run left no such lines, or those of several heads and none is named.
+        """
+        from geounet.io.road_graph import road_graph
+        from geounet.run.frames import Layers
+
+        layers = Layers(self.paths)
+        heads = [name.removesuffix("_lines") for name in layers if name.endswith("_lines")]
+        if head is None and len(heads) == 1:
+            head = heads[0]
+        if head not in heads:
+            asked = "no head named" if head is None else f"head {head!r}"
+            raise ConfigError(
+                f"{asked}: expected one of those with centre-lines ({', '.join(heads) or 'none here'})"
+            )
+        return road_graph(layers.path(f"{head}_lines"))
 
     @property
     def seconds(self) -> float:

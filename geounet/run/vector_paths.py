@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from geounet.errors import ConfigError
+from geounet.errors import ConfigError, SceneError
 from geounet.io.vectors import SUFFIXES, check_formats
 from geounet.run.line_options import line_paths
 from geounet.run.squared_classes import regularized_paths
@@ -80,6 +80,12 @@ def targets(
 
 def output_paths(labels: Path, output: str | Path | None, formats: Sequence[str]) -> dict[str, Path]:
     """The file of each format."""
+    if output is None and labels.is_dir():
+        raise SceneError(f"{labels} is a folder; expected a raster of class values")
+    if output is not None and Path(output).is_dir():
+        raise ConfigError(
+            f"output {output} is a folder; expected the name of a file, such as {_example(labels, output)}"
+        )
     base = Path(output) if output is not None else labels.with_suffix(SUFFIXES[formats[0]])
     stem = base.with_suffix("") if base.suffix.lower() in SUFFIXES.values() else base
     paths = {f: stem.with_name(stem.name + SUFFIXES[f]) for f in formats}
@@ -89,6 +95,10 @@ def output_paths(labels: Path, output: str | Path | None, formats: Sequence[str]
     if not base.parent.is_dir():
         raise ConfigError(f"output folder {base.parent} is not there; make it, or name another one")
     return paths
+
+
+def _example(labels: Path, folder: str | Path) -> Path:
+    return Path(folder) / f"{labels.stem or 'polygons'}.geojson"
 
 
 def _check_suffix(path: Path, only: str) -> None:

@@ -21,7 +21,7 @@ from geounet.model.spec import Head
 from geounet.run.cores import usable_cores
 from geounet.run.features import Source, Totals, meanwhile, rehearse, write_features
 from geounet.run.layers import FeatureMaker
-from geounet.run.line_options import LineOptions, class_of
+from geounet.run.line_options import LineOptions, class_of, no_such_class
 from geounet.run.result import area_unit
 from geounet.run.squared_classes import Asked, classes_to_square, squared_layer
 from geounet.run.sweeping import OnRows, Sweep
@@ -142,6 +142,8 @@ def vectorize(
     """
     sizes = {"--min-area": min_area, "--min-hole": min_hole, "--simplify": simplify}
     _check_options(sizes, threads=threads, block_rows=block_rows)
+    if head is None and lines is False and (bridge or spur is not None):
+        raise ConfigError("--bridge and --spur are about centre-lines, which were not asked for; add --lines")
     cut = None if threshold is None else threshold_of(threshold)
     load_without_compiler()
     with ExitStack() as stack:
@@ -228,7 +230,11 @@ def vectorize(
         area_by_class=dict(sorted(totals.area.items())),
         class_names=names,
         area_unit=area_unit(ground.geobox),
-        warnings=(*_ground_warnings(ground), *_format_warnings(writers, beside), *_lost_lines(done)),
+        warnings=(
+            *_ground_warnings(ground),
+            *_format_warnings(writers, beside),
+            *_line_warnings(done, None if head is not None or line_maker is None else line_maker.value, totals),
+        ),
         cleaned=to.cleaned,
         regularized_paths=tuple(to.squares.values()),
         regularized_count=totals.regularized,
@@ -311,7 +317,10 @@ def _format_warnings(writers: Mapping[str, object], beside: Mapping[str, object]
     return [line for writer in telling.values() for line in getattr(writer, "warnings", [])]
 
 
-def _lost_lines(done: LineTotals | None) -> list[str]:
+def _line_warnings(done: LineTotals | None, value: int | None, totals: Totals) -> list[str]:
+    """What became of the lines; ``value``: of the class, where the user chose it."""
+    if value is not None and value not in totals.area:
+        return [no_such_class(value, totals.area)]
     if done is None or not done.dropped:
         return []
     return [f"{done.dropped} centre-lines reach beyond what the CRS can show of the globe; left out"]

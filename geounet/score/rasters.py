@@ -168,12 +168,12 @@ class RasterRows:
 
 
 def aligned(
-    truth: GeoBox, predicted: GeoBox, *, resample: bool
+    truth: GeoBox, predicted: GeoBox, *, resample: bool | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
     """None where both grids are one, else the prediction's row and column for each of the truth's (-1: outside).
 
-    Raises RequestError for different grids without ``resample``, and for those that no table of rows and columns
-    can join: another CRS, turned, or elsewhere.
+    Raises RequestError for different grids without ``resample`` (None: nobody can ask for it there), and for those
+    that no table of rows and columns can join: another CRS, turned, or elsewhere.
     """
     if not _same_crs(truth.crs, predicted.crs):
         raise RequestError(
@@ -186,9 +186,10 @@ def aligned(
     if truth.shape == predicted.shape and np.abs(corners - wanted).max() < _SHIFT:
         return None
     if not resample:
+        remedy = "" if resample is None else "add --resample to take the prediction's nearest pixel, or "
         raise RequestError(
             f"prediction and truth lie on different grids ({_grid(predicted)}; {_grid(truth)}); "
-            "add --resample to take the prediction's nearest pixel, or align them first"
+            f"{remedy}align them first: gdalwarp -r near"
         )
     if max(abs(across.b) * truth.height, abs(across.d) * truth.width) > _SHIFT:
         raise RequestError("prediction and truth are turned against each other; align them first: gdalwarp -r near")

@@ -78,7 +78,10 @@ def begin(
     spec = make_spec(config, material) if after is None else after.spec
     network, doubt = _network(config, spec, root, after)
     names = [c.name for c in config.classes]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror}; choose another --output") from error
     training = Training(
         config=config,
         spec=spec,

@@ -344,6 +344,21 @@ def test_vectorize(geounet, world, tmp_path):
     geounet("vectorize", world.scene).refused("3 bands")
     geounet("vectorize", tmp_path / "nowhere.tif").refused("nowhere.tif")
     geounet("vectorize", labels, "--format", "kml").refused("kml")
+    geounet("vectorize", labels, "-o", tmp_path).refused("is a folder")
+
+
+def test_vectorize_of_a_raster_with_very_many_values_lists_the_largest(geounet, tmp_path):
+    values = np.arange(100, dtype=np.uint8).reshape(10, 10).repeat(2, axis=0)
+    values[:4] = 7
+    with rasterio.open(
+        tmp_path / "v.tif", "w", driver="GTiff", width=10, height=20, count=1, dtype="uint8"
+    ) as file:
+        file.write(values, 1)
+    ending = geounet("vectorize", tmp_path / "v.tif")
+    lines = [line for line in ending.out.splitlines() if line.startswith("  class ")]
+    assert len(lines) == 30
+    assert lines[0].split() == ["class", "7", "40", "px"]
+    assert "  and 51 classes more" in ending.out
 
 
 def test_vectorize_of_a_finished_raster_is_what_infer_left(geounet, world, tmp_path):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import rasterio
 import shapely
 from affine import Affine
-from packages import LANDUSE, MEAN, ROAD, STD, hashes, texture, write_scene
+from packages import LANDUSE, MEAN, ROAD, STD, hashes, save, texture, tiny_spec, unet, write_scene
 from rasterio.features import geometry_mask
 from rasterio.warp import transform_geom
 from skimage.measure import label as connected
@@ -20,6 +20,7 @@ from geounet.cli.infer import infer
 from geounet.cli.options import run_options
 from geounet.cli.plan import plan
 from geounet.config import Options
+from geounet.errors import ConfigError
 from geounet.run.options import InferOptions
 
 
@@ -244,6 +245,21 @@ def test_layers_of_a_run(world, tmp_path):
     assert list(run.layers) == ["landuse", "road"]
     assert len(run.layers["landuse"]) == run.features["landuse"]
     assert run.layers["landuse"].crs.to_epsg() == 32640, "the scene's own coordinates, where some format has them"
+    with pytest.raises(ConfigError, match=r"no head named: .*none here"):
+        run.road_graph()
+
+
+@pytest.mark.parametrize("formats", [["geojson"], ["gpkg", "geojson"]])
+def test_the_roads_of_a_run_are_a_graph(formats, world, tmp_path):
+    spec = tiny_spec(heads=(tiny_spec().heads[0], replace(ROAD, lines=True)))
+    model = save(tmp_path / "lines", unet(spec), spec)
+    run = api.infer(world.scene, model=str(model), output=tmp_path / "out", formats=formats, spur=0.0)
+    graph = run.road_graph()
+    assert graph.number_of_edges() == len(run.layers["road_lines"]) > 0
+    assert graph.size(weight="length_m") == pytest.approx(run.length["road_lines"])
+    assert set(run.road_graph("road").nodes) == set(graph.nodes) == set(run.layers["road_nodes"].id)
+    with pytest.raises(ConfigError, match=r"head 'landuse': .*\(road\)"):
+        run.road_graph("landuse")
 
 
 def test_formats(run_with):

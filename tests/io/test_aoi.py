@@ -19,7 +19,10 @@ AREA = shapely.box(300010, 2799960, 300030, 2799990)
 
 def write(path: Path, area: shapely.Geometry = AREA, crs: str = "EPSG:32640", **options: str) -> Path:
     frame = geopandas.GeoDataFrame({"name": ["a"]}, geometry=[area], crs="EPSG:32640").to_crs(crs)
-    frame.to_file(path, **options)
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_file(path, **options)
     return path
 
 
@@ -31,7 +34,9 @@ FORMATS = {
     "a.geojson": {"driver": "GeoJSON", "crs": "EPSG:4326"},
     "a.json": {"driver": "GeoJSON", "crs": "EPSG:4326"},
     "a.geojsonl": {"driver": "GeoJSONSeq", "crs": "EPSG:4326"},
+    "a.geojsons": {"driver": "GeoJSONSeq", "crs": "EPSG:4326", "RS": "YES"},
     "a.kml": {"driver": "KML", "crs": "EPSG:4326"},
+    "a.parquet": {},
 }
 
 
@@ -48,6 +53,18 @@ def test_every_format_gives_the_area_and_a_key(tmp_path: Path, name: str) -> Non
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     write(path, shapely.box(300010, 2799960, 300030, 2799991), **FORMATS[name])
     assert area_key(path, BOX.crs) != key
+
+
+@pytest.mark.parametrize("west", [179.9, -180.1])
+def test_an_area_over_the_antimeridian_lies_on_a_scene_over_it(tmp_path: Path, west: float) -> None:
+    scene = GeoBox(width=200, height=100, transform=(1e-3, 0.0, west, 0.0, -1e-3, 10.0), crs="EPSG:4326")
+    halves = shapely.union_all([shapely.box(179.95, 9.92, 180, 9.98), shapely.box(-180, 9.92, -179.96, 9.98)])
+    path = tmp_path / "a.geojson"
+    geopandas.GeoDataFrame(geometry=[halves], crs="EPSG:4326").to_file(path)  # split, as RFC 7946 wants it
+    area = shapely.intersection(read_area(path, scene), shapely.box(west, 9.9, west + 0.2, 10))
+    assert area.symmetric_difference(shapely.box(west + 0.05, 9.92, west + 0.14, 9.98)).area < 1e-9
+    plain = GeoBox(width=200, height=100, transform=(1e-3, 0.0, 10.0, 0.0, -1e-3, 10.0), crs="EPSG:4326")
+    assert read_area(path, plain).equals(halves)
 
 
 def test_the_key_follows_the_sidecar_that_says_the_crs(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_what_cannot_be_shown_is_refused(maps, scene, tmp_path):
     with pytest.raises(RequestError, match="another scene"):
         geounet.preview(other, maps)
     small = packages.write_scene(tmp_path / "small.tif", np.ones((1, 20, 20), np.uint8))
-    with pytest.raises(RequestError, match="grids"):
+    with pytest.raises(RequestError, match="grids") as caught:
         geounet.preview(scene, maps, truth=small, output=tmp_path / "p")
+    assert "--resample" not in str(caught.value), "which preview has not"
     assert not (tmp_path / "p").exists()

@@ -176,6 +176,8 @@ def test_no_crs_no_roads_and_a_class_by_name(tmp_path: Path) -> None:
     with rasterio.open(path, "r+") as file:
         file.update_tags(CLASS_0="else", CLASS_4="road")
     assert vectorize(path, lines=True).line_count == vectorize(path, lines="road", overwrite=True).line_count > 5
+    (told,) = vectorize(path, lines=1, overwrite=True).warnings
+    assert told.startswith("no polygon is of class 1, of which centre-lines were asked for; found 0, 4")
     with pytest.raises(ConfigError, match=r"value or the name of a class \(else, road\)"):
         vectorize(path, lines="raod", overwrite=True)
 

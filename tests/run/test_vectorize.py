@@ -8,12 +8,14 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import rasterio.features
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint
 from skimage.measure import label as connected
 
 import geounet
@@ -388,8 +390,55 @@ def test_requests_that_cannot_work(tmp_path: Path) -> None:
     for kind, message, options in cases:
         with pytest.raises(kind, match=message):
             vectorize(path, **options)
-    with pytest.raises(SceneError, match="whole numbers"):
+    with pytest.raises(SceneError, match=r"whole numbers.*gdal_translate"):
         vectorize(raster(tmp_path / "f.tif", np.zeros((3, 3), np.float32), nodata=None))
+    with pytest.raises(SceneError, match=r"int64 pixels.*convert it to int32"):
+        vectorize(raster(tmp_path / "i.tif", np.zeros((3, 3), np.int64), nodata=None))
+    with pytest.raises(ConfigError, match="is a folder; expected the name of a file"):
+        vectorize(path, output=tmp_path)
+    with pytest.raises(SceneError, match="is a folder"):
+        vectorize(Path("."))  # noqa: PTH201  without a name of its own
+    with pytest.raises(ConfigError, match="add --lines"):
+        vectorize(path, overwrite=True, bridge=5.0)
+    with pytest.raises(ConfigError, match="add --lines"):
+        vectorize(path, overwrite=True, spur=0.0)
+
+
+@pytest.mark.parametrize(
+    ("transform", "crs", "message"),
+    [
+        ((float("nan"), 0, 0, 0, -1, 0), "EPSG:32633", "to a line or a point"),
+        ((10, 0, 0, 0, 0, 0), "EPSG:32633", "to a line or a point"),
+        ((1, 0, 10, 0, -1, 300), "EPSG:4326", "no place on the globe"),
+    ],
+)
+def test_a_raster_that_lies_nowhere_is_refused(
+    transform: tuple[float, ...], crs: str, message: str, tmp_path: Path
+) -> None:
+    path = raster(tmp_path / "a.tif", patches(), transform=Affine(*transform), crs=crs)
+    with pytest.raises(SceneError, match=message):
+        vectorize(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_control_points_are_to_be_warped_first(tmp_path: Path) -> None:
+    path = raster(tmp_path / "a.tif", patches(), transform=None, crs=None)
+    points = [GroundControlPoint(r, c, 10 + c, 50 - r) for r, c in ((0, 0), (0, 9), (9, 0))]
+    with rasterio.open(path, "r+") as file:
+        file.gcps = points, "EPSG:4326"
+    with pytest.raises(SceneError, match="gdalwarp -tps -r near"):
+        vectorize(path)
+
+
+def test_a_confidence_of_another_place_is_refused(tmp_path: Path) -> None:
+    labels = raster(tmp_path / "a.tif", patches())
+    sure = np.full((60, 50), 200, np.uint8)
+    moved = raster(tmp_path / "c.tif", sure, transform=UTM @ Affine.translation(1, 0))
+    mask = raster(tmp_path / "m.tif", (patches() == 1).astype(np.uint8))
+    with pytest.raises(SceneError, match="lies elsewhere"):
+        vectorize(labels, confidence=moved)
+    with pytest.raises(SceneError, match="on one grid"):
+        vectorize(mask, confidence=moved, threshold=0.6)
 
 
 def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,3 +524,37 @@ def test_a_frame_from_a_path_or_an_array(tmp_path: Path) -> None:
         geounet.vectorize(np.zeros((2, 3, 4), np.uint8))
     with pytest.raises(ConfigError, match="belong to an array"):
         geounet.vectorize(path, nodata=3)
+
+
+def test_an_array_has_a_transform_and_a_crs_or_neither() -> None:
+    with pytest.raises(ConfigError, match="transform without crs"):
+        geounet.vectorize(patches(), transform=UTM)
+    with pytest.raises(ConfigError, match="crs without transform"):
+        geounet.vectorize(patches(), crs="EPSG:32633")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "bool"])
+def test_what_is_masked_is_no_data(dtype: str) -> None:
+    labels = patches().astype(dtype)
+    hidden = patches(seed=2) == 1
+    place = {"transform": UTM, "crs": "EPSG:32633"}
+    frame = geounet.vectorize(np.ma.masked_array(labels, hidden), **place)
+    expected = geounet.vectorize(np.where(hidden, 99, labels.astype(np.int16)), nodata=99, **place)
+    assert isinstance(frame, geopandas.GeoDataFrame)
+    assert isinstance(expected, geopandas.GeoDataFrame)
+    assert shapely.equals(frame.geometry.to_numpy(), expected.geometry.to_numpy()).all()
+    assert frame["class"].equals(expected["class"])
+    full = np.ma.masked_array(np.arange(256, dtype=np.uint8).reshape(16, 16), np.zeros((16, 16), bool))
+    assert len(geounet.vectorize(full)) == 256
+    used = np.ma.masked_array(np.arange(257).reshape(1, 257).astype(np.uint8), np.arange(257) == 256)
+    with pytest.raises(SceneError, match="uses every value"):
+        geounet.vectorize(used)
+
+
+def test_the_suffix_says_the_format_from_python_too(tmp_path: Path) -> None:
+    for name, driver in (("a.gpkg", "GPKG"), ("a.fgb", "FlatGeobuf"), ("A.GEOJSON", "GeoJSON")):
+        geounet.vectorize(patches(), output=tmp_path / name)
+        assert pyogrio.read_info(tmp_path / name)["driver"] == driver
+    result = geounet.vectorize(patches(), output=tmp_path / "b", formats="fgb,gpkg")
+    assert isinstance(result, geounet.VectorResult)
+    assert [p.name for p in result.paths] == ["b.fgb", "b.gpkg"]

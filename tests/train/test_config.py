@@ -79,7 +79,30 @@ def test_what_needs_no_pixel_is_refused_before_one_is_read(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("text", ["- 1", "a: [", "!!python/object/apply:os.system ['true']", "\x00"])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"rastr": "a.tif"}, r"data\.scenes\.0\.labels: unknown key 'rastr'; did you mean 'raster'\?"),
+        (
+            {"layers": [{"file": "a.gpkg", "mark": "land"}]},
+            r"labels\.layers\.0: unknown key 'mark'; did you mean 'mar",
+        ),
+        ({"layers": [{"file": "a.gpkg"}]}, r"labels\.layers\.0: a\.gpkg: expected marks .* or field"),
+        (
+            {"layers": [{"file": "a.gpkg", "marks": "land", "width": 0}]},
+            r"layers\.0\.width: .*greater than 0; found 0",
+        ),
+        ({}, r"data\.scenes\.0\.labels: labels are empty"),
+        (7, r"data\.scenes\.0\.labels: Input should be a valid string; found 7"),
+    ],
+)
+def test_what_is_wrong_with_labels_of_many_words_is_named(tiny: Write, labels: Any, message: str) -> None:
+    scene = {"name": "one", "group": "a", "image": "scene.tif", "labels": labels}
+    with pytest.raises(ConfigError, match=message):
+        load_config(tiny(data={"scenes": [scene], "crop": 32}))
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "a: [", "!!python/object/apply:os.system ['true']", "\x00"])
 def test_what_is_no_training_file_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(text)

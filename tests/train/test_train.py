@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+import yaml
 
 import geounet
 from geounet.cli.main import run
@@ -248,6 +249,15 @@ def test_a_folder_that_cannot_become_the_package_is_found_out_before_the_first_s
     with pytest.raises(ModelError, match="is no model package"):
         train_folds(file, tmp_path / "folds", 2)
     assert not (tmp_path / "folds" / "fold-1").exists()  # nor is the first fold trained
+
+
+@pytest.mark.parametrize("stored", [None, 0])
+def test_a_file_in_the_place_of_the_folder_is_left_alone(tiny: Write, tmp_path: Path, stored: int | None) -> None:
+    data = yaml.safe_load(tiny().read_text())["data"] | {"cache_gb": stored}
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(ConfigError, match=r"out.* cannot be written: .*; choose another --output"):
+        train(tiny(data=data), tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
 
 
 def test_a_second_ctrl_c_ends_at_once(tiny: Write, tmp_path: Path) -> None:
