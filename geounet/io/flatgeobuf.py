@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from geounet.io.columns import binary_properties
 from geounet.io.flatbuffer import Doubles, Scalar, Table, size_prefixed
 from geounet.io.flatgeobuf_bytes import feature_sizes, gather, hilbert, put_features
-from geounet.io.shapes import Features
+from geounet.io.shapes import Features, bounds
 from geounet.io.writing import Buffers, ChunkWriter
 from geounet.vector.polygons import starts
 
@@ -101,7 +101,7 @@ class FlatGeobufWriter(ChunkWriter):
         self._spool.flush()
         boxes = np.concatenate([np.empty((0, 4)), *self._boxes])
         sizes = np.concatenate([np.empty(0, np.int64), *self._sizes])
-        extent = np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)]) if len(boxes) else None
+        extent = bounds(boxes[:, :2], boxes[:, 2:]) if len(boxes) else None
         with self._path.open("wb") as file:
             file.write(_MAGIC)
             file.write(size_prefixed(self._header(extent, len(boxes))))
