@@ -110,7 +110,7 @@ class Features:
     shapes: Shapes
     """As they were drawn; `on_map` puts them there."""
     id: IntArray
-    """``(n,)`` 1, 2, … through the whole layer."""
+    """``(n,)`` 1, 2, … through the whole layer; before they are numbered, what they are sorted by."""
     value: IntArray
     """``(n,)`` class value."""
     name: NDArray[np.object_]
