@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geounet.io.ground import Ground
-from geounet.io.shapes import FloatArray, Shapes, from_shapely
+from geounet.io.shapes import FloatArray, Shapes, bounds, from_shapely
 from geounet.vector.polygons import starts
 
 _WIDE = 90.0
@@ -48,7 +48,7 @@ def _calm(lonlat: FloatArray) -> bool:
     """Whether all of it lies so close together, and so far from ±180° and the poles, that no shape can be odd."""
     if not lonlat.size:
         return True
-    (west, south), (east, north) = lonlat.min(0), lonlat.max(0)
+    west, south, east, north = bounds(lonlat).tolist()
     return bool(-180.0 <= west <= east <= 180.0 and east - west <= _WIDE and -89.0 < south <= north < 89.0)
 
 

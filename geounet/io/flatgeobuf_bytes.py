@@ -138,6 +138,17 @@ def put_features(
 
 
 @njit(cache=True, nogil=True)
+def put_ids(out: Any, words: Any, starts: Any, ids: Any) -> None:
+    """Put ``ids`` into features that begin at ``starts``, as the first property, which has eight bytes."""
+    for f in range(ids.size):
+        k = starts[f] + 24 + words[starts[f] // 4 + 6] + 4 + 2  # after the size of the properties and the column
+        value = ids[f]
+        for i in range(8):
+            out[k + i] = value & 255
+            value >>= 8
+
+
+@njit(cache=True, nogil=True)
 def hilbert(boxes: Any, extent: Any) -> Any:
     """``(n,)`` places of the boxes' middles on the Hilbert curve through 2¹⁶ × 2¹⁶ cells of ``extent``.
 

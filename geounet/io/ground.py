@@ -88,8 +88,12 @@ class Ground:
         if self.crs is None:
             return corners.astype(np.float64)
         a, b, c, d, e, f = self.geobox.transform
-        col, row = corners[:, 0].astype(np.float64), corners[:, 1].astype(np.float64)
-        return np.stack([a * col + b * row + c, d * col + e * row + f], axis=1)
+        out = np.empty(corners.shape)
+        for axis, (x, y, first) in enumerate(((a, b, c), (d, e, f))):  # no more arrays: there may be millions
+            np.multiply(corners[:, 0], x, out=out[:, axis], dtype=np.float64)
+            out[:, axis] += y * corners[:, 1]
+            out[:, axis] += first
+        return out
 
     def survey(self, pixels: Shapes) -> tuple[FloatArray, FloatArray, FloatArray]:
         """What `lonlat` and `measures` say of shapes in pixel coordinates.

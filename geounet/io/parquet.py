@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geounet.errors import WorkError
-from geounet.io.shapes import Features
+from geounet.io.shapes import Features, bounds
 from geounet.io.wkb import multipolygons
 from geounet.io.writing import ChunkWriter
 
@@ -36,7 +36,7 @@ class ParquetWriter(ChunkWriter):
 
         columns = {name: _array(column) for name, column in features.columns().items()}
         xy = features.on_map().xy
-        box = np.concatenate([xy.min(0), xy.max(0)]) if xy.size else _NOWHERE
+        box = bounds(xy) if xy.size else _NOWHERE
         return pa.table({**columns, "geometry": _geometries(features)}), box
 
     def append(self, packed: Any) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geounet.vector.polygons import Polygons, in_order, join
+from geounet.vector.polygons import Polygons, in_order, join, none_at_all
 
 _IN_MEMORY = 4 * 2**20
 _CHUNK_CORNERS = 100_000
@@ -54,7 +54,7 @@ class Spool:
 
     def add(self, polygons: Polygons) -> None:
         """Keep the polygons of one strip."""
-        self._empty = polygons.part(0, 0)
+        self._empty = none_at_all(polygons.stats.shape[1])
         if not len(polygons):
             return
         polygons = in_order(polygons)
@@ -83,15 +83,10 @@ class Spool:
         identity = np.concatenate([b.identity for b in self._batches])
         sizes = np.concatenate([np.diff(b.starts["corners"]) for b in self._batches])
         order = np.argsort(identity, kind="stable")
-        identity, filled = identity[order], np.cumsum(sizes[order])
+        identity = identity[order]
         ends = np.array([(b.identity[0], b.identity[-1]) for b in self._batches])
-        begin = 0
-        while begin < identity.size:
-            before = filled[begin - 1] if begin else 0
-            end = int(np.searchsorted(filled, before + _CHUNK_CORNERS, side="right"))
-            end = min(max(end, begin + 1), begin + _CHUNK_POLYGONS)
-            yield partial(self._between, ends, int(identity[begin]), int(identity[min(end, identity.size) - 1]))
-            begin = end
+        for begin, end in chunks_of(sizes[order]):
+            yield partial(self._between, ends, int(identity[begin]), int(identity[end - 1]))
 
     def _between(self, ends: NDArray[np.int64], low: int, high: int) -> Polygons:
         """The polygons with identities ``low`` to ``high``, both included; ``ends`` are those of each batch."""
@@ -128,6 +123,17 @@ class Spool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def chunks_of(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Stretches of polygons of so many corners, first and one after the last, of some 100,000 corners each."""
+    filled, begin = np.cumsum(sizes), 0
+    while begin < filled.size:
+        before = filled[begin - 1] if begin else 0
+        end = int(np.searchsorted(filled, before + _CHUNK_CORNERS, side="right"))
+        end = min(max(end, begin + 1), begin + _CHUNK_POLYGONS, filled.size)
+        yield begin, end
+        begin = end
 
 
 _LAYOUT: dict[str, np.dtype[Any]] = {

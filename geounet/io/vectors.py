@@ -29,6 +29,9 @@ SUFFIXES: Mapping[str, str] = {
 GEOJSON = ("geojson", "geojsonseq", "geojsons")
 """Text in longitude and latitude: a collection; a feature in each line; the same with record separators."""
 
+SORTING = frozenset({"fgb"})
+"""Formats whose writers take features in any order, and sort and number them at the end."""
+
 
 def format_of(output: str | Path | None) -> str:
     """The format that the name of a file asks for; GeoJSON where it says nothing."""
@@ -60,11 +63,13 @@ def open_writers(
     ground: Ground,
     style: Callable[[], str | None] | None = None,
     container: Path | None = None,
+    numbered: bool = True,
 ) -> Iterator[dict[str, ChunkWriter]]:
     """Writers for ``paths`` by format; the files appear when the body has ended well, and not otherwise.
 
     ``style`` tells the QML of the layer at the end, for formats that have a place for it. ``container``: a
-    GeoPackage in the making that takes the layer instead of a file of its own.
+    GeoPackage in the making that takes the layer instead of a file of its own. ``numbered``: features come in order
+    with their numbers as ``id``; otherwise all formats are `SORTING` ones, and ``id`` is what they sort by.
     """
     with ExitStack() as stack:
         writers: dict[str, ChunkWriter] = {}
@@ -73,7 +78,7 @@ def open_writers(
                 temporary = container
             else:
                 temporary = stack.enter_context(publish_vectors(name, path))
-            writers[name] = _writer(name, temporary, layer, ground, stack, style)
+            writers[name] = _writer(name, temporary, layer, ground, stack, style, numbered)
         yield writers
         for writer in writers.values():
             writer.close()
@@ -89,7 +94,13 @@ def publish_vectors(name: str, path: Path) -> AbstractContextManager[Path]:
 
 
 def _writer(  # noqa: PLR0917
-    name: str, path: Path, layer: str, ground: Ground, stack: ExitStack, style: Callable[[], str | None] | None
+    name: str,
+    path: Path,
+    layer: str,
+    ground: Ground,
+    stack: ExitStack,
+    style: Callable[[], str | None] | None,
+    numbered: bool,
 ) -> ChunkWriter:
     crs = ground.geobox.crs
     if name in GEOJSON:
@@ -101,7 +112,7 @@ def _writer(  # noqa: PLR0917
     if name == "fgb":
         from geounet.io.flatgeobuf import FlatGeobufWriter
 
-        return FlatGeobufWriter(path, name=layer, crs=crs)
+        return FlatGeobufWriter(path, name=layer, crs=crs, numbered=numbered)
     if name == "parquet":
         from geounet.io.parquet import ParquetWriter
 

@@ -26,11 +26,14 @@ Submit = Callable[..., Future[Any]]
 
 @dataclass(kw_only=True)
 class Totals:
-    """What was written."""
+    """What was written; it does not depend on the order."""
 
+    decimals: int
+    """Of areas; they are added up as whole numbers."""
     features: int = 0
     area: dict[int, float] = field(default_factory=dict)
     """m² by class value."""
+    _units: dict[int, int] = field(default_factory=dict)
     regularized: int = 0
     """Features of the squared layer,"""
     squared: int = 0
@@ -44,7 +47,9 @@ class Totals:
         self.features += features.id.size
         for value in np.unique(features.value).tolist():
             known = features.area[(features.value == value) & np.isfinite(features.area)]
-            self.area[value] = self.area.get(value, 0.0) + float(known.sum())
+            units = np.rint(known * 10.0**self.decimals).astype(np.int64)
+            self._units[value] = self._units.get(value, 0) + int(units.sum())
+            self.area[value] = self._units[value] / 10**self.decimals
 
 
 @contextmanager
@@ -143,9 +148,9 @@ def _in_hand(calls: Iterator[Future[_T]], count: int) -> Iterator[_T]:
 def _numbered(chunks: Iterator[Chunk], totals: Totals) -> Iterator[Chunk]:
     """The chunks with the numbers of their features in the whole layer, counted."""
     for features, squares in chunks:
-        first = totals.features
+        numbers = totals.features + np.arange(1, 1 + features.id.size)
         totals.add(features, squares)
         yield (
-            replace(features, id=features.id + first),
-            None if squares is None else replace(squares, id=squares.id + first),
+            replace(features, id=numbers),
+            None if squares is None else replace(squares, id=numbers[np.searchsorted(features.id, squares.id)]),
         )

@@ -46,9 +46,9 @@ class FeatureMaker:
     """Makes a second layer, of some classes with right angles; see `geounet.run.squaring.Squarer`."""
 
     def features(self, polygons: Polygons, vertices: Vertices | None) -> Chunk:
-        """A chunk of polygons as features, numbered from 1, and those that are squared besides; on any thread.
+        """A chunk of polygons as features, and those that are squared besides; on any thread.
 
-        ``vertices`` for an outline.
+        ``vertices`` for an outline. Not numbered: ``id`` is the first pixel.
         """
         polygons, shapes, lonlat, areas, perimeters = self._measured(polygons, vertices)
         value = self.raster.value_of(polygons.label)
@@ -57,7 +57,7 @@ class FeatureMaker:
             to_map=self.ground.coordinates if self.area is None else None,
             lonlat=lonlat,
             reshaped=self.outline is not None or self.area is not None,
-            id=np.arange(1, 1 + len(shapes)),
+            id=polygons.identity,
             value=value,
             name=self._named(value),
             area=rounded(areas, 2, self.ground),
@@ -106,8 +106,13 @@ class FeatureMaker:
 
 def rounded(values: FloatArray, power: int, ground: Ground) -> FloatArray:
     """Lengths (``power`` 1) or areas (2) to a hundredth of a metre or m², or of a pixel that is smaller."""
+    return np.round(values, decimals(power, ground))
+
+
+def decimals(power: int, ground: Ground) -> int:
+    """Of lengths or areas."""
     pixel = ground.geobox.gsd() or 1.0
-    return np.round(values, 2 if pixel >= 1 else 2 - int(np.floor(power * np.log10(pixel))))
+    return 2 if pixel >= 1 else 2 - int(np.floor(power * np.log10(pixel)))
 
 
 def _cut(polygons: Polygons, shapes: Shapes, area: shapely.Geometry) -> tuple[Polygons, Shapes]:

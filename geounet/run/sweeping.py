@@ -1,4 +1,4 @@
-"""The sweep over a label raster: cleaned, measured beside other rasters, and traced into the spool."""
+"""The sweep over a label raster: cleaned, measured beside other rasters, and traced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from geounet.io.ground import Ground
 from geounet.io.labels import Rows
 from geounet.io.mapped import MappedRoom
 from geounet.io.nodata import either
-from geounet.io.spool import Spool
+from geounet.vector.polygons import Polygons
 from geounet.vector.tracer import OnVertices, Tracer
 
 if TYPE_CHECKING:  # what not every sweep needs is not loaded by every one
@@ -52,13 +52,13 @@ class Sweep:
 
     def run(
         self,
-        spool: Spool,
+        take: Callable[[Polygons], None],
         *,
         cleaned: CleanedRows | None = None,
         on_vertices: OnVertices | None = None,
         lines: LineMaker | None = None,
     ) -> None:
-        """Sweep the raster from top to bottom; polygons end up in the spool, rows in ``lines``."""
+        """Sweep the raster from top to bottom; ``take`` gets polygons as they end, ``lines`` the rows."""
         raster, area = self.sources.raster, self.sources.area
         unit = self._survey() if self.cleans else None
         known = None if area is None else area.known
@@ -76,16 +76,19 @@ class Sweep:
                 if lines is not None:
                     lines.feed(labels, outside, rows.confidence)
                 rim = rows.rim if known is None or rows.rim is None else rows.rim & known(window)
-                found = tracer.feed(
-                    labels,
-                    confidence=self._confidence(rows, window),
-                    outside=outside,
-                    rim=rim,
-                    values=self._values(tracer.row, window.height),
+                take(
+                    tracer.feed(
+                        labels,
+                        confidence=self._confidence(rows, window),
+                        outside=outside,
+                        rim=rim,
+                        values=self._values(tracer.row, window.height),
+                    )
                 )
-                spool.add(found)
                 self.tell(window.height)
-            spool.add(tracer.close())
+            if lines is not None:
+                lines.close()
+            take(tracer.close())
 
     def _tracer(self, lut: NDArray[np.int32] | None, on_vertices: OnVertices | None, room: MappedRoom) -> Tracer:
         zones = self.sources.zones

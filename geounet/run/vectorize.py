@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,11 +16,12 @@ from geounet.heap import freed_memory_kept, trim
 from geounet.io.atomic import publish
 from geounet.io.spool import Spool
 from geounet.io.styles import write_style_beside
-from geounet.io.vectors import open_writers
+from geounet.io.vectors import SORTING, open_writers
+from geounet.io.writing import ChunkWriter
 from geounet.model.spec import Head
 from geounet.run.cores import usable_cores
 from geounet.run.features import Source, Totals, meanwhile, rehearse, write_features
-from geounet.run.layers import FeatureMaker
+from geounet.run.layers import FeatureMaker, decimals
 from geounet.run.line_options import LineOptions, class_of, no_such_class
 from geounet.run.result import area_unit
 from geounet.run.squared_classes import Asked, classes_to_square, squared_layer
@@ -39,6 +40,8 @@ if TYPE_CHECKING:  # what not every call needs is not loaded by every one
     from geounet.run.squaring import Squarer
     from geounet.vector.simplify import Outline, Vertices
 
+Layers = tuple[Sequence[ChunkWriter], Sequence[ChunkWriter]]
+"""Writers of the features, and of those that are squared besides."""
 
 NO_CRS = "the raster has no CRS: coordinates are pixels (column, row), and areas are in square pixels"
 """The warning that says so."""
@@ -188,32 +191,20 @@ def vectorize(
             area=None if area is None else area.on_map,
             square=square,
         )
-        totals = Totals()
+        totals = Totals(decimals=decimals(2, ground))
         style = partial(style_of, raster, head, totals.area)
         of_squares = partial(style, only=() if square is None else square.values)
         if container is None and to.geopackage is not None:
             container = stack.enter_context(publish(to.geopackage))
-        spool = stack.enter_context(Spool(first.parent))
+        straight = maker.outline is None and square is None and SORTING.issuperset(to.polygons)
         with ExitStack() as writing:
             rows = None if to.cleaned is None else _cleaned_rows(to.cleaned, raster, writing)
-            file = None if maker.outline is None else _vertex_file(first.parent, raster, stack)
-            into = partial(open_writers, ground=ground, container=container)
+            into = partial(open_writers, ground=ground, container=container, numbered=not straight)
             writers = writing.enter_context(into(to.polygons, layer=name, style=style))
             beside = writing.enter_context(into(to.squares, layer=squared_layer(name), style=of_squares))
             layers = list(writers.values()), list(beside.values())
-            with meanwhile(partial(rehearse, maker, layers[0]), wanted=threads != 1):
-                vertices = _swept(sweep, spool, rows, file, line_maker)
-            if line_maker is not None:
-                line_maker.close()
-            trim()  # what the sweep leaves lies in pieces, too small for a feature of millions of corners
-            write_features(
-                maker,
-                Source(spool=spool, vertices=vertices),
-                layers,
-                totals,
-                threads=threads or usable_cores(),
-                on_chunk=sweep.tell,
-            )
+            write = _straight if straight else _in_turn
+            write(sweep, maker, layers, totals, partial(sweep.run, cleaned=rows, lines=line_maker))
         for files, qml in ((to.polygons, style()), (to.squares, of_squares())):
             if qml is not None:
                 write_style_beside(files.values(), qml)
@@ -287,14 +278,30 @@ def _vertex_file(folder: Path, raster: LabelRaster, stack: ExitStack) -> VertexF
     return stack.enter_context(VertexFile(folder, height=raster.geobox.height))
 
 
-def _swept(
-    sweep: Sweep, spool: Spool, cleaned: CleanedRows | None, file: VertexFile | None, lines: LineMaker | None
-) -> Vertices | None:
-    """Sweep; with a ``file`` for them, all vertices, pinned where a ring could vanish."""
-    sweep.run(spool, cleaned=cleaned, on_vertices=None if file is None else file.add, lines=lines)
-    if file is None:
-        return None
-    vertices = file.vertices()
+def _straight(sweep: Sweep, maker: FeatureMaker, layers: Layers, totals: Totals, run: Callable[..., None]) -> None:
+    """Features are made while the sweep goes on."""
+    from geounet.run.straight import straight_features
+
+    ready = meanwhile(partial(rehearse, maker, layers[0]), wanted=sweep.threads > 1)
+    with straight_features(maker, layers[0], totals, threads=sweep.threads, on_chunk=sweep.tell) as take, ready:
+        run(take)
+
+
+def _in_turn(sweep: Sweep, maker: FeatureMaker, layers: Layers, totals: Totals, run: Callable[..., None]) -> None:
+    """Polygons wait on disk for the end of the sweep; then features are made in order."""
+    with ExitStack() as stack:
+        spool = stack.enter_context(Spool(sweep.folder))
+        file = None if maker.outline is None else _vertex_file(sweep.folder, maker.raster, stack)
+        with meanwhile(partial(rehearse, maker, layers[0]), wanted=sweep.threads > 1):
+            run(spool.add, on_vertices=None if file is None else file.add)
+            vertices = None if file is None else _pinned(file.vertices(), spool)
+        trim()  # what the sweep leaves lies in pieces, too small for a feature of millions of corners
+        source = Source(spool=spool, vertices=vertices)
+        write_features(maker, source, layers, totals, threads=sweep.threads, on_chunk=sweep.tell)
+
+
+def _pinned(vertices: Vertices, spool: Spool) -> Vertices:
+    """All vertices, pinned where a ring could vanish."""
     for polygons in spool.chunks():
         vertices.pin(polygons)
     return vertices

@@ -55,9 +55,19 @@ class Polygons:
         """``(n + 1,)`` where each component begins in ``corner_counts``."""
         return starts(self.ring_counts)
 
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """``(n,)`` corners of each component."""
+        return np.diff(self.ring_starts[self.polygon_starts])
+
     def part(self, begin: int, end: int) -> Polygons:
-        """The components ``begin`` to ``end - 1``."""
-        return self.take(np.arange(begin, end))
+        """The components ``begin`` to ``end - 1``; not a copy."""
+        rings = slice(*self.polygon_starts[[begin, end]].tolist())
+        corners = slice(*self.ring_starts[[rings.start, rings.stop]].tolist())
+        which = {"corners": corners, "corner_counts": rings}
+        return Polygons(
+            **{f.name: getattr(self, f.name)[which.get(f.name, slice(begin, end))] for f in fields(self)}
+        )
 
     def take(self, which: NDArray[Any]) -> Polygons:
         """The components at the places ``which`` (numbers, or a mask)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas
@@ -57,6 +58,16 @@ def boxes(n: int, seed: int = 0) -> NDArray[np.object_]:
     two = shapely.union(out, shapely.box(corner[:, 0] + 100, corner[:, 1], corner[:, 0] + 101, corner[:, 1] + 1))
     kind = rng.integers(0, 3, n)
     return np.asarray(np.choose(kind, [out, holed, two]), object)
+
+
+def test_in_any_order_and_numbered_at_the_end(tmp_path: Path) -> None:
+    geometries = np.repeat(boxes(40), 10)  # many in one place of the curve
+    writer = FlatGeobufWriter(tmp_path / "b.fgb", name="a layer", crs=None, numbered=False)
+    for begin in np.random.default_rng(2).permutation(np.arange(0, 400, 8)).tolist():
+        chunk = features_of(geometries[begin : begin + 8], begin)
+        writer.write(replace(chunk, id=chunk.id**2 * 2**30))
+    writer.close()
+    assert (tmp_path / "b.fgb").read_bytes() == write(tmp_path / "a.fgb", geometries).read_bytes()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17, 300, 5000])

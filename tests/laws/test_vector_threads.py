@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import geopandas
@@ -29,9 +30,19 @@ rasters = arrays(
 
 
 def written(labels: Path, folder: Path, *, chunk: int, **options: object) -> list[bytes]:
+    """What is in files of several formats, for which features are made in order, after the sweep.
+
+    FlatGeobuf alone takes them during the sweep, and is the same.
+    """
+    given: Any = {**options, "overwrite": True}
+    (folder / "alone").mkdir(exist_ok=True)
     with mock.patch.object(spool, "_CHUNK_CORNERS", chunk):
-        result = vectorize(labels, output=folder / "a.geojson", formats=FORMATS, overwrite=True, **options)  # type: ignore[arg-type]
-    return [path.read_bytes() for path in result.paths]
+        result = vectorize(labels, output=folder / "a.geojson", formats=FORMATS, **given)
+        alone = vectorize(labels, output=folder / "alone" / "a.fgb", formats=("fgb",), **given)
+    found = [path.read_bytes() for path in result.paths]
+    assert alone.paths[0].read_bytes() == found[-1]
+    assert (alone.feature_count, alone.area_by_class) == (result.feature_count, result.area_by_class)
+    return found
 
 
 @settings(max_examples=25, deadline=None)
@@ -57,11 +68,26 @@ def test_files_do_not_know_the_threads(
     assert one == many
 
 
+def area(path: Path) -> Path:
+    """Of the village."""
+    shape = shapely.Point(500060, 5499950).buffer(45) - shapely.box(500050, 5499900, 500055, 5499960)
+    geopandas.GeoDataFrame(geometry=[shape], crs="EPSG:32633").to_file(path)
+    return path
+
+
+def test_nothing_does_during_the_sweep(tmp_path: Path) -> None:
+    """Small areas absorbed, statistics, centre-lines, and an area that cuts them all, but no outline drawn anew."""
+    labels, found = village(tmp_path / "l.tif"), []
+    sizes = {"min_area": 3.0, "min_hole": 2.0, "lines": 1, "aoi": area(tmp_path / "aoi.gpkg"), "stats": labels}
+    for threads, chunk, rows in ((1, 100_000, None), (2, 1, 7), (4, 30, 16)):
+        found.append(written(labels, tmp_path, chunk=chunk, threads=threads, block_rows=rows, **sizes))
+    assert found[0] == found[1] == found[2]
+
+
 def test_nothing_does_when_all_is_asked_for(tmp_path: Path) -> None:
     """Squares, smoothing, centre-lines, and an area that cuts them all."""
-    area = shapely.Point(500060, 5499950).buffer(45) - shapely.box(500050, 5499900, 500055, 5499960)
-    geopandas.GeoDataFrame(geometry=[area], crs="EPSG:32633").to_file(tmp_path / "aoi.gpkg")
     labels, found = village(tmp_path / "l.tif"), []
+    area(tmp_path / "aoi.gpkg")
     everything = {"regularize": "house,2", "lines": 1, "smooth": True, "simplify": 1.0, "min_area": 3.0}
     for threads, chunk in ((1, 100_000), (4, 1), (4, 100)):
         rows = None if threads == 1 else 16
