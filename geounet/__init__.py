@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from geounet.run.plan import Plan
     from geounet.run.progress import Progress
     from geounet.run.result import Run
-    from geounet.run.vectorize import VectorResult
+    from geounet.run.vector_result import VectorResult
     from geounet.sample import write_sample
     from geounet.score.scores import Scores
     from geounet.score.seams import Seams, check_seams
@@ -49,7 +49,7 @@ _HOME = {
     "Seams": "geounet.score.seams",
     "check_seams": "geounet.score.seams",
     "Evaluation": "geounet.judge.evaluation",
-    "VectorResult": "geounet.run.vectorize",
+    "VectorResult": "geounet.run.vector_result",
 }
 
 __all__ = [

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
     from geounet.judge.evaluation import Evaluation
-    from geounet.run.vectorize import VectorResult
+    from geounet.run.vector_result import VectorResult
 
 ScenePath = str | Path
 

@@ -12,7 +12,7 @@ from geounet.cli.options import output_options
 from geounet.io import human
 
 if TYPE_CHECKING:
-    from geounet.run.vectorize import VectorResult
+    from geounet.run.vector_result import VectorResult
 
 _MOST_CLASSES = 30
 """Lines of areas that are printed."""

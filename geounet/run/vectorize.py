@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +21,12 @@ from geounet.model.spec import Head
 from geounet.run.cores import usable_cores
 from geounet.run.features import Source, Totals, meanwhile, rehearse, write_features
 from geounet.run.layers import FeatureMaker, decimals
-from geounet.run.line_options import LineOptions, class_of, no_such_class
+from geounet.run.line_options import LineOptions, class_of
 from geounet.run.result import area_unit
 from geounet.run.squared_classes import Asked, classes_to_square, squared_layer
 from geounet.run.sweeping import OnRows, Sweep
 from geounet.run.vector_paths import targets
+from geounet.run.vector_result import VectorResult, result_warnings, vector_result
 from geounet.run.vector_sources import Sources, open_sources, threshold_of
 from geounet.run.vector_styles import colours, style_of
 from geounet.vector.lean import load_without_compiler
@@ -36,46 +36,12 @@ if TYPE_CHECKING:  # what not every call needs is not loaded by every one
     from geounet.io.ground import Ground
     from geounet.io.labels import LabelRaster
     from geounet.io.vertex_file import VertexFile
-    from geounet.run.lines import LineMaker, LineTotals
+    from geounet.run.lines import LineMaker
     from geounet.run.squaring import Squarer
     from geounet.vector.simplify import Outline, Vertices
 
 Layers = tuple[Sequence[ChunkWriter], Sequence[ChunkWriter]]
 """Writers of the features, and of those that are squared besides."""
-
-NO_CRS = "the raster has no CRS: coordinates are pixels (column, row), and areas are in square pixels"
-"""The warning that says so."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VectorResult:
-    """What `vectorize` made."""
-
-    paths: tuple[Path, ...]
-    """One file per format, in the order of ``formats``."""
-    feature_count: int
-    area_by_class: Mapping[int, float]
-    """m² by class value (square pixels without a CRS)."""
-    class_names: Mapping[int, str] = field(default_factory=dict)
-    """By class value, as far as the raster or the head says."""
-    area_unit: str = "m²"
-    """``m²``, or ``px`` where the raster has no CRS."""
-    warnings: tuple[str, ...] = ()
-    """One line each."""
-    line_paths: tuple[Path, ...] = ()
-    """The files of the centre-lines and of their nodes, format by format; the GeoPackage of the polygons twice."""
-    line_count: int = 0
-    node_count: int = 0
-    length: float = 0.0
-    """Of all centre-lines, in metres (pixels without a CRS)."""
-    cleaned: Path | None = None
-    """The cleaned label raster, where one was asked for."""
-    regularized_paths: tuple[Path, ...] = ()
-    """The files of the squared outlines, by format; of GeoPackage that of the polygons."""
-    regularized_count: int = 0
-    """Features in them,"""
-    squared_count: int = 0
-    """and how many of these could be squared."""
 
 
 @freed_memory_kept(shared=True)
@@ -215,26 +181,9 @@ def vectorize(
             color = colours(raster, head).get(line_maker.value)
             found = line_maker.finish(None if area is None else area.on_pixels)
             done = write_lines(found, ground, name=name, paths=to.lines, color=color, container=container)
-    return VectorResult(
-        paths=tuple(to.polygons.values()),
-        feature_count=totals.features,
-        area_by_class=dict(sorted(totals.area.items())),
-        class_names=names,
-        area_unit=area_unit(ground.geobox),
-        warnings=(
-            *_ground_warnings(ground),
-            *_format_warnings(writers, beside),
-            *_line_warnings(done, None if head is not None or line_maker is None else line_maker.value, totals),
-        ),
-        cleaned=to.cleaned,
-        regularized_paths=tuple(to.squares.values()),
-        regularized_count=totals.regularized,
-        squared_count=totals.squared,
-        line_paths=to.line_files,
-        line_count=0 if done is None else done.lines,
-        node_count=0 if done is None else done.nodes,
-        length=0.0 if done is None else done.length,
-    )
+    chosen = None if head is not None or line_maker is None else line_maker.value
+    lost = result_warnings(ground, writers=writers, beside=beside, done=done, chosen=chosen, totals=totals)
+    return vector_result(to, totals, names=names, unit=area_unit(ground.geobox), done=done, warnings=lost)
 
 
 def _check_options(sizes: Mapping[str, float], **counts: int | None) -> None:
@@ -305,29 +254,3 @@ def _pinned(vertices: Vertices, spool: Spool) -> Vertices:
     for polygons in spool.chunks():
         vertices.pin(polygons)
     return vertices
-
-
-def _ground_warnings(ground: Ground) -> list[str]:
-    if ground.geodetic is None:
-        return [NO_CRS]
-    if not ground.is_earth:
-        return [f"{ground.geodetic.name} is not on the Earth: GeoJSON has longitudes and latitudes of that body"]
-    return []
-
-
-def _format_warnings(writers: Mapping[str, object], beside: Mapping[str, object]) -> list[str]:
-    """What the formats could not hold; those ``beside`` hold some of the same features, with a field more.
-
-    So the Shapefile with more fields speaks for both, and of features left out the layer that has them all.
-    """
-    telling = {name: beside.get(name, writer) if name == "shp" else writer for name, writer in writers.items()}
-    return [line for writer in telling.values() for line in getattr(writer, "warnings", [])]
-
-
-def _line_warnings(done: LineTotals | None, value: int | None, totals: Totals) -> list[str]:
-    """What became of the lines; ``value``: of the class, where the user chose it."""
-    if value is not None and value not in totals.area:
-        return [no_such_class(value, totals.area)]
-    if done is None or not done.dropped:
-        return []
-    return [f"{done.dropped} centre-lines reach beyond what the CRS can show of the globe; left out"]

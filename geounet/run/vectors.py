@@ -22,7 +22,8 @@ from geounet.run.plan import Plan
 from geounet.run.squared_classes import squared_by_head, squared_layer
 from geounet.run.stitch import confidence_source, label_source
 from geounet.run.sweeping import OnRows
-from geounet.run.vectorize import NO_CRS, VectorResult, vectorize
+from geounet.run.vector_result import NO_CRS, VectorResult
+from geounet.run.vectorize import vectorize
 
 _WIDE = 16_384
 """Columns; heads of wider rasters come one after the other, as what a sweep holds grows with the width."""

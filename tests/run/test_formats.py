@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from geounet.errors import ConfigError, WorkError
 from geounet.io.ogr import short_names
-from geounet.run.vectorize import VectorResult, vectorize
+from geounet.run.vector_result import VectorResult
+from geounet.run.vectorize import vectorize
 from tests.run.test_vectorize import HEAD, patches, raster
 
 NAMES = ["id", "class", "name", "area_m2", "perimeter_m", "touches_edge", "confidence_mean"]
