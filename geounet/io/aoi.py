@@ -126,11 +126,27 @@ def _read(path: Path, label: str) -> GeoDataFrame:
         return read_parquet(path)
     check_vector_file(path, label=f"{label} {path}")
     try:
-        return geopandas.read_file(path.absolute(), engine="pyogrio")
+        layer = _polygon_layer(path.absolute(), label)
+        return geopandas.read_file(path.absolute(), layer=layer, engine="pyogrio")
+    except ConfigError:
+        raise
     except Exception as error:  # pyogrio raises many types
         raise ConfigError(
             f"{label} {path} cannot be read as a vector file: {str(error).splitlines()[0]}"
         ) from error
+
+
+def _polygon_layer(path: Path, label: str) -> str | None:
+    """The layer that may hold polygons; None: the first, where none says so. ConfigError where several do."""
+    import pyogrio
+
+    found = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None and "Polygon" in kind]
+    if len(found) > 1:
+        raise ConfigError(
+            f"{label} {path} has several layers of polygons ({', '.join(found)}), and nobody says which is meant; "
+            "write that one to a file of its own"
+        )
+    return found[0] if found else None
 
 
 def read_polygons(path: Path, crs: str | None, *, label: str = "--aoi") -> Geometry:

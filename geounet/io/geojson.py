@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geounet.io import geojson_text
+from geounet.io import geojson_text, human
 from geounet.io.columns import as_bytes, json_properties
 from geounet.io.dateline import cut_shapes, odd_shapes
 from geounet.io.ground import Ground
@@ -69,9 +69,11 @@ class GeoJsonWriter(ChunkWriter):
         """What was left out, a line for each reason."""
         out = []
         if self.dropped:
-            out.append(f"{self.dropped} polygons reach beyond what the CRS can show of the globe; left out")
+            lost = human.count(self.dropped, "polygon")
+            out.append(f"{lost} beyond what the CRS can show of the globe; left out")
         if self.collapsed:
-            out.append(f"{self.collapsed} polygons are smaller than the seventh decimal of a degree; left out")
+            lost = human.count(self.collapsed, "polygon")
+            out.append(f"{lost} smaller than the seventh decimal of a degree; left out")
         return out
 
     def pack(self, features: Features) -> _Packed:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geounet.io import human
 from geounet.run.features import Totals
 from geounet.run.line_options import no_such_class
 from geounet.run.vector_paths import Targets
@@ -114,4 +115,4 @@ def _of_lines(done: LineTotals | None, value: int | None, totals: Totals) -> lis
         return [no_such_class(value, totals.area)]
     if done is None or not done.dropped:
         return []
-    return [f"{done.dropped} centre-lines reach beyond what the CRS can show of the globe; left out"]
+    return [f"{human.count(done.dropped, 'centre-line')} beyond what the CRS can show of the globe; left out"]

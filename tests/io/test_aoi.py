@@ -11,7 +11,7 @@ import shapely
 
 from geounet.errors import ConfigError
 from geounet.grid.geobox import GeoBox
-from geounet.io.aoi import area_key, read_area
+from geounet.io.aoi import area_key, read_area, read_polygons
 
 BOX = GeoBox(width=100, height=100, transform=(0.5, 0.0, 300000.0, 0.0, -0.5, 2800000.0), crs="EPSG:32640")
 AREA = shapely.box(300010, 2799960, 300030, 2799990)
@@ -65,6 +65,17 @@ def test_an_area_over_the_antimeridian_lies_on_a_scene_over_it(tmp_path: Path, w
     assert area.symmetric_difference(shapely.box(west + 0.05, 9.92, west + 0.14, 9.98)).area < 1e-9
     plain = GeoBox(width=200, height=100, transform=(1e-3, 0.0, 10.0, 0.0, -1e-3, 10.0), crs="EPSG:4326")
     assert read_area(path, plain).equals(halves)
+
+
+def test_the_layer_with_polygons_is_the_area_and_two_of_them_are_asked_about(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    lines = geopandas.GeoDataFrame(geometry=[AREA.boundary], crs="EPSG:32640")
+    lines.to_file(path, layer="roads", driver="GPKG")
+    write(path, driver="GPKG", layer="district")
+    assert read_polygons(path, "EPSG:32640").equals(AREA)
+    write(path, driver="GPKG", layer="parks")
+    with pytest.raises(ConfigError, match=r"several layers of polygons \(district, parks\)"):
+        read_polygons(path, "EPSG:32640")
 
 
 def test_the_key_follows_the_sidecar_that_says_the_crs(tmp_path: Path) -> None:
