@@ -81,7 +81,7 @@ def test_what_the_coverage_loses_is_told_beside_squares_that_lose_nothing(tmp_pa
     path = raster(tmp_path / "a.tif", labels, crs=crs, transform=Affine(3.4e5, 0, -6.8e6, 0, -3.4e5, 6.8e6))
     result = vectorize(path, output=tmp_path / "a.geojson", regularize=1)
     assert result.squared_count == 1
-    assert [w for w in result.warnings if w.startswith("4 polygons reach beyond")]
+    assert [w for w in result.warnings if w.startswith("4 polygons beyond")]
     assert result.warnings == vectorize(path, output=tmp_path / "b.geojson").warnings
 
 
