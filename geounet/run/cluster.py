@@ -6,13 +6,14 @@ import logging
 import multiprocessing.spawn
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import distributed
 from dask import config as dask_config
 from distributed import Client, LocalCluster
+from distributed.gc import disable_gc_diagnosis
 
 from geounet.run.dispatch import ATTEMPTS
 
@@ -122,20 +123,22 @@ def _opened(who: _Who) -> Iterator[Client]:
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.worker.profile.enabled": False,
     }
-    with dask_config.set(settings), _silent_logs(), _without_the_callers_program():
-        if who.scheduler is not None:
-            from geounet.run.scheduler import external
+    with dask_config.set(settings), _silent_logs(), _without_the_callers_program(), _reached(who) as client:
+        # Dask times full garbage collections in a callback, where a Ctrl-C is printed and forgotten.
+        disable_gc_diagnosis(force=True)
+        yield client
 
-            with external(who.scheduler, who.cluster.tls if who.cluster is not None else None) as client:
-                yield client
-        elif who.cluster is not None and who.local_cluster is None:
-            from geounet.run.started import started
 
-            with started(cast("StartedCluster", who.cluster)) as client:
-                yield client
-        else:
-            with _local(who) as client:
-                yield client
+def _reached(who: _Who) -> AbstractContextManager[Client]:
+    if who.scheduler is not None:
+        from geounet.run.scheduler import external
+
+        return external(who.scheduler, who.cluster.tls if who.cluster is not None else None)
+    if who.cluster is not None and who.local_cluster is None:
+        from geounet.run.started import started
+
+        return started(cast("StartedCluster", who.cluster))
+    return _local(who)
 
 
 @contextmanager
