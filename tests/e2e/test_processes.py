@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from calls import COMMAND, ended, spawn
 from packages import hashes, slanted, texture, write_scene
+from small_disks import small_disk_at
 
 from geounet.cli.main import run
 
@@ -76,16 +77,8 @@ def test_second_run_into_the_same_folder(big, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 400 KiB; the test is skipped where it cannot be mounted."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a file system can be mounted only by the superuser")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    """Of 400 KiB."""
+    yield from small_disk_at(tmp_path / "disk", "400k")
 
 
 def test_full_disk(big, small_disk):

@@ -15,6 +15,7 @@ import pytest
 import rasterio
 from dask_processes import Case, StartCluster, goes_on, right
 from packages import hashes, texture, write_scene
+from small_disks import small_disk_at
 
 pytestmark = pytest.mark.slow
 
@@ -43,17 +44,8 @@ def test_a_worker_out_of_memory(case: Case, cluster: StartCluster, tmp_path: Pat
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 400 KiB; the test is skipped where it cannot be mounted."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    try:
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)], check=True, capture_output=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a file system can be mounted only by the superuser")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    """Of 400 KiB."""
+    yield from small_disk_at(tmp_path / "disk", "400k")
 
 
 def test_a_disk_that_fills_up(case: Case, cluster: StartCluster, small_disk: Path) -> None:

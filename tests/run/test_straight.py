@@ -13,6 +13,7 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
+from small_disks import small_disk_at
 
 from geounet.run.vectorize import vectorize
 
@@ -70,17 +71,8 @@ def test_interrupted_and_begun_again(labels: Path, tmp_path: Path, number: int) 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MiB; the test is skipped where it cannot be mounted."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    try:
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True, capture_output=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a file system can be mounted only by the superuser")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    """Of 2 MiB."""
+    yield from small_disk_at(tmp_path / "disk", "2m")
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])
