@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = ".geounet-"
-_PROCESS = secrets.token_hex(4)
+_PROCESS = os.urandom(4).hex()
 _numbers = itertools.count()
 _unfinished: set[Path] = set()
 

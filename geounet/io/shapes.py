@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from geounet.vector.polygons import close_rings, ranges, starts
@@ -67,6 +66,8 @@ class Shapes:
 
     def to_shapely(self) -> NDArray[np.object_]:
         """``(n,)`` shapely Polygons, and MultiPolygons where a shape has several parts (or none)."""
+        import shapely
+
         closed, ring_starts = close_rings(self.xy, starts(self.corner_counts))
         polygons = shapely.from_ragged_array(
             shapely.GeometryType.POLYGON, closed, (ring_starts, starts(self.ring_counts))
@@ -83,6 +84,8 @@ class Shapes:
 
 def from_shapely(geometries: NDArray[np.object_]) -> Shapes:
     """Shapes of shapely areas; lines and points of a collection are left out, an empty one has no part."""
+    import shapely
+
     parts, owner = shapely.get_parts(geometries, return_index=True)
     nested = shapely.get_type_id(parts) > shapely.GeometryType.POLYGON
     while nested.any():  # a multipolygon inside of a collection

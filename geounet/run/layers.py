@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from geounet.io.ground import Ground
@@ -18,7 +17,9 @@ from geounet.io.shapes import Features, FloatArray, Shapes, from_shapely
 from geounet.model.canvas import CONFIDENCE_SCALE
 from geounet.vector.polygons import Polygons
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # shapely is for areas of interest
+    from shapely import Geometry
+
     from geounet.io.zones import Zones
     from geounet.vector.simplify import Outline, Vertices
 
@@ -40,9 +41,9 @@ class FeatureMaker:
     """How outlines are drawn; None: as the pixels are."""
     zones: Zones | None
     """Of which statistics are told."""
-    area: shapely.Geometry | None
+    area: Geometry | None
     """Of interest, in the scene's CRS."""
-    square: Callable[[Features, Polygons, shapely.Geometry | None], Features] | None = None
+    square: Callable[[Features, Polygons, Geometry | None], Features] | None = None
     """Makes a second layer, of some classes with right angles; see `geounet.run.squaring.Squarer`."""
 
     def features(self, polygons: Polygons, vertices: Vertices | None) -> Chunk:
@@ -115,18 +116,20 @@ def decimals(power: int, ground: Ground) -> int:
     return 2 if pixel >= 1 else 2 - int(np.floor(power * np.log10(pixel)))
 
 
-def _cut(polygons: Polygons, shapes: Shapes, area: shapely.Geometry) -> tuple[Polygons, Shapes]:
+def _cut(polygons: Polygons, shapes: Shapes, area: Geometry) -> tuple[Polygons, Shapes]:
     """What lies inside of ``area``, which is prepared; what is cut keeps its identity."""
     cut = cut_shapes(shapes.to_shapely(), area)
     kept = cut.part_counts > 0
     return polygons.take(kept), cut.take(kept)
 
 
-def cut_shapes(geometries: NDArray[np.object_], area: shapely.Geometry) -> Shapes:
+def cut_shapes(geometries: NDArray[np.object_], area: Geometry) -> Shapes:
     """What of areas ``(n,)`` lies inside of ``area``, which is prepared; a shape may have no part then.
 
     On any thread, one at a time.
     """
+    import shapely
+
     with _PREPARED:
         inside = shapely.covers(area, geometries)
         crossing = ~inside & shapely.intersects(area, geometries)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.integer[Any]]
@@ -79,6 +78,8 @@ class Polygons:
 
     def to_shapely(self, coordinates: NDArray[np.float64] | None = None) -> NDArray[np.object_]:
         """``(n,)`` shapely polygons; ``coordinates`` ``(corners, 2)`` replace the pixel coordinates."""
+        import shapely
+
         xy = self.corners.astype(float) if coordinates is None else coordinates
         closed, ring_starts = close_rings(xy, self.ring_starts)
         out = shapely.from_ragged_array(shapely.GeometryType.POLYGON, closed, (ring_starts, self.polygon_starts))
