@@ -118,8 +118,8 @@ def test_a_scene_whose_rows_are_refused_is_not_published(gis: str, place: MakePl
     with psycopg.connect(gis) as database:
         database.execute("DROP TRIGGER refusing ON landuse")
     there.ledger("retry", "--all")
-    # A list, for files that are written one after the other can bear the same time: file systems take it from a clock
-    # that ticks every few milliseconds.
+    # A list, for files that are written one after the other can bear the same time: file systems take it from a
+    # clock that ticks every few milliseconds.
     stamps = sorted(path.stat().st_mtime_ns for path in there.out.glob(".geounet-work-*/*.tif"))
     there.run()
     assert sorted(path.stat().st_mtime_ns for path in there.out.glob("?/*.tif")) == stamps  # nothing computed again
