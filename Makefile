@@ -6,12 +6,13 @@ READY := $(VENV)/.ready
 # Many tests wait for processes of their own, so two at a time cost little more than one. More would want memory.
 PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
-.PHONY: help demo test test-slow lint bench default-model format clean
+.PHONY: help demo test test-slow search lint bench default-model format clean
 
 help:
 	@echo "make demo       a sample scene, the default model, maps to look at"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests that take minutes"
+	@echo "make search     the tests whose examples are drawn, with new examples each time"
 	@echo "make lint       format, lint and types"
 	@echo "make bench      the benchmarks of docs/benchmarks.md"
 	@echo "make default-model  trains the default model from ImageNet on, in hours"
@@ -34,6 +35,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(PYTEST) -m slow
+
+search: $(READY)
+	$(PYTEST) -m hypothesis --hypothesis-profile=search
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
