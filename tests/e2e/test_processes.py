@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from calls import COMMAND, ended, spawn
 from packages import hashes, slanted, texture, write_scene
+from slow_blocks import slowed
 from small_disks import small_disk_at
 
 from geounet.cli.main import run
@@ -41,7 +42,7 @@ def wait_for_blocks(output, process, *, blocks=3):
         if journals and len(journals[0].read_text().splitlines()) >= blocks:
             return
         time.sleep(0.05)
-    raise AssertionError("no block was finished in a minute")
+    raise AssertionError("no blocks were finished in time")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,8 @@ def wait_for_blocks(output, process, *, blocks=3):
 def test_stopped_and_started_again(number, workers, big, tmp_path):
     call, undisturbed = big
     out = tmp_path / "out"
-    process = spawn(*call, "-o", out, "--workers", workers, start_new_session=True)
+    env = slowed(tmp_path / "trouble.json", quick=3)
+    process = spawn(*call, "-o", out, "--workers", workers, start_new_session=True, env=env)
     wait_for_blocks(out, process)
     process.send_signal(number)
     ending = ended(process)
@@ -68,7 +70,7 @@ def test_stopped_and_started_again(number, workers, big, tmp_path):
 
 def test_second_run_into_the_same_folder(big, tmp_path):
     call, _ = big
-    first = spawn(*call, "-o", tmp_path / "out")
+    first = spawn(*call, "-o", tmp_path / "out", env=slowed(tmp_path / "trouble.json", quick=1, seconds=10))
     wait_for_blocks(tmp_path / "out", first, blocks=1)
     ended(spawn(*call, "-o", tmp_path / "out")).refused("another run is writing", "--output")
     first.send_signal(signal.SIGINT)

@@ -17,9 +17,8 @@ from typing import Any
 
 import psutil
 from packages import hashes
-from slow_blocks import TROUBLE
+from slow_blocks import PRELOAD, TROUBLE, tell
 
-PRELOAD = Path(__file__).with_name("slow_blocks.py")
 CLIENT = """
 import os, sys
 from geounet.run import dispatch, patience
@@ -102,9 +101,7 @@ class Cluster:
 
     def trouble(self, **told: Any) -> None:
         """What the blocks are to do from now on; see `slow_blocks`."""
-        fresh = self.trouble_file.with_suffix(".new")
-        fresh.write_text(json.dumps(told))
-        fresh.replace(self.trouble_file)
+        tell(self.trouble_file, **told)
 
     def start_scheduler(self) -> subprocess.Popen[str]:
         """Start it, at the same port as before where there was one."""

@@ -59,19 +59,20 @@ def listening(process: Process) -> set[str]:
 
 def test_two_workers_one_is_killed_and_the_bytes_are_the_same(case: Case, tmp_path: Path) -> None:
     """And nothing listens on other than loopback meanwhile."""
-    process = start(case.options(tmp_path, workers=2))
+    process = start(case.options(tmp_path, workers=2), quick=2)
     heard: set[str] = set()
     process.wait_for(lambda: heard.update(listening(process)) or process.receipts() >= 4)
     assert heard == {"127.0.0.1"}
     assert len(workers_of(process)) == 2
     os.kill(workers_of(process)[0].pid, signal.SIGKILL)
+    process.hurry()
     result = process.result()
     assert result["exit"] == 0
     assert hashes(tmp_path) == case.undisturbed
 
 
 def test_one_process_listens_on_loopback_only(case: Case, tmp_path: Path) -> None:
-    process = start(case.options(tmp_path))
+    process = start(case.options(tmp_path), quick=2)
     heard: set[str] = set()
     process.wait_for(lambda: heard.update(listening(process)) or process.receipts() >= 2)
     process.kill()
@@ -79,11 +80,11 @@ def test_one_process_listens_on_loopback_only(case: Case, tmp_path: Path) -> Non
 
 
 def test_kill_9_with_workers_leaves_no_process_and_goes_on(case: Case, tmp_path: Path) -> None:
-    process = start(case.options(tmp_path, workers=2))
+    process = start(case.options(tmp_path, workers=2), quick=2)
     process.wait_for(lambda: process.receipts() >= 2)
     orphans = family(process)[1:]
     process.kill()
-    _, alive = psutil.wait_procs(orphans, timeout=120)
+    _, alive = psutil.wait_procs(orphans, timeout=240)
     assert not alive
     run = infer(case, tmp_path)
     assert run.resumed >= 2
@@ -97,7 +98,7 @@ def test_ctrl_c_with_workers(case: Case, tmp_path: Path) -> None:
     nothing had happened; the command line asks again, a program's user has to.
     """
     for attempt in range(3):
-        process = start(case.options(tmp_path / str(attempt), workers=2))
+        process = start(case.options(tmp_path / str(attempt), workers=2), quick=2)
         process.wait_for(lambda process=process: process.receipts() >= 2)
         everyone = family(process)
         os.killpg(process.popen.pid, signal.SIGINT)
@@ -106,7 +107,7 @@ def test_ctrl_c_with_workers(case: Case, tmp_path: Path) -> None:
             break
     assert (result["exit"], result.get("error")) == (130, "Interrupted"), result
     assert "Traceback" not in result["stderr"], result["stderr"]
-    _, alive = psutil.wait_procs(everyone, timeout=120)
+    _, alive = psutil.wait_procs(everyone, timeout=240)
     assert not alive
 
 
@@ -133,7 +134,7 @@ def test_a_script_without_a_main_guard(case: Case, tmp_path: Path) -> None:
     script, out = tmp_path / "script.py", tmp_path / "out"
     names = {"scene": str(case.scene), "model": str(case.model), "output": str(out)}
     script.write_text(SCRIPT.format(**names))
-    ending = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
+    ending = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=240)
     assert (ending.returncode, ending.stdout, ending.stderr) == (0, "True\n", "")
     assert (tmp_path / "starts").read_text() == "1"
     assert hashes(out) == case.undisturbed

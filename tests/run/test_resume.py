@@ -64,7 +64,7 @@ def journal_file(output: Path) -> Path:
 
 
 def test_kill_9_in_the_middle_of_the_blocks(case: Case, tmp_path: Path) -> None:
-    process = start(case.options(tmp_path))
+    process = start(case.options(tmp_path), quick=5)
     process.wait_for(lambda: process.receipts() >= 5)
     process.kill()
     finished = process.receipts()
@@ -79,7 +79,7 @@ def test_kill_9_in_the_middle_of_the_blocks(case: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_signals_to_the_whole_group_stop_the_run_and_it_goes_on(case: Case, tmp_path: Path, sign: int) -> None:
     """Ctrl-C reaches every process of the group. SIGTERM is the command line's to catch: here it just ends."""
-    process = start(case.options(tmp_path))
+    process = start(case.options(tmp_path), quick=3)
     process.wait_for(lambda: process.receipts() >= 3)
     os.killpg(process.popen.pid, sign)
     if sign == signal.SIGINT:
@@ -88,14 +88,14 @@ def test_signals_to_the_whole_group_stop_the_run_and_it_goes_on(case: Case, tmp_
         assert "run the same command again" in result["message"]
         assert "Traceback" not in result["stderr"]
     else:
-        assert process.popen.wait(timeout=120) == -signal.SIGTERM
+        assert process.popen.wait(timeout=240) == -signal.SIGTERM
     run = infer(case, tmp_path)
     assert run.resumed >= 3
     assert hashes(tmp_path) == case.undisturbed
 
 
 def test_a_second_run_into_the_same_folder_is_refused_while_the_first_lives(case: Case, tmp_path: Path) -> None:
-    process = start(case.options(tmp_path))
+    process = start(case.options(tmp_path), quick=1)
     process.wait_for(lambda: process.receipts() >= 1)
     with pytest.raises(BusyError, match="another run"):
         infer(case, tmp_path)
