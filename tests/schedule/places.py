@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from lockstep import narrow_pipe
 from packages import slanted, texture, write_scene
 
 COMMAND = [sys.executable, "-m", "geounet"]
@@ -52,20 +53,28 @@ class Place:
         self.config.write_text(yaml.safe_dump({**values, **changes}))
         return self.config
 
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
+    def start(self, *arguments: object, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*COMMAND, "run", str(self.config), *map(str, arguments)],
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
 
+    def start_in_step(self, *arguments: object) -> subprocess.Popen[str]:
+        """A run that waits, before it says something, until what it said before is read."""
+        reading, writing = narrow_pipe()
+        process = self.start(*arguments, stdout=writing)
+        os.close(writing)
+        process.stdout = reading
+        return process
+
     def run(self, *arguments: object, code: int = 0) -> list[dict[str, Any]]:
         """The events of one look."""
         process = self.start("--json", *arguments)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == code, (out, err)
         assert "Traceback" not in err
         return [json.loads(line) for line in out.splitlines()]

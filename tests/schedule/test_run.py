@@ -113,7 +113,7 @@ def test_another_file_under_the_name_in_an_option_is_another_option(place: MakeP
     assert len(events(there.run(), "published")) == 1
     file.unlink()
     process = there.start()
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert (process.returncode, err.count("\n"), file.name in err) == (2, 1, True), err
 
 
@@ -269,13 +269,13 @@ def test_a_kill_in_the_middle_loses_nothing(place: MakePlace) -> None:
 def test_a_reader_that_goes_away_is_no_failure_of_a_scene(place: MakePlace, lines: int) -> None:
     there = place()
     there.add("a", seed=1, shape=(700, 600))
-    process = there.start("--json")
+    process = there.start_in_step("--json")
     assert process.stdout is not None
     assert process.stderr is not None
     for _ in range(lines):
         process.stdout.readline()
     process.stdout.close()  # what `| head -1` does
-    assert process.wait(120) == 130
+    assert process.wait(300) == 130
     (told,) = process.stderr.read().splitlines()
     assert "goes on where it stopped" in told
     (entry,) = there.ledger("list", "--json")
@@ -289,7 +289,7 @@ def test_runs_at_once_share_the_scenes(place: MakePlace) -> None:
     for number in range(6):
         there.add(f"s{number}", seed=number)
     processes = [there.start("--json") for _ in range(3)]
-    outputs = [process.communicate(timeout=180) for process in processes]
+    outputs = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     said = [json.loads(line) for out, _ in outputs for line in out.splitlines()]
     published = [event["scene"] for event in events(said, "published")]
@@ -301,14 +301,14 @@ def test_a_scene_that_is_taken_over_is_left_and_the_others_go_on(place: MakePlac
         retry={"lease": "1s"}, infer={"model": "landuse-roads", "device": "cpu", "threads": 1, "block": 512}
     )
     there.add("first", seed=1, shape=(1500, 1500))
-    process = there.start("--json")
+    process = there.start_in_step("--json")
     assert process.stdout is not None
     while json.loads(process.stdout.readline())["event"] != "begin":
         pass
     with sqlite3.connect(there.out / "ledger.sqlite", timeout=30) as ledger:
         lease = time.time() + 3600
         ledger.execute("UPDATE geounet_scenes SET owner = 'far:1:0', lease = ?", [lease])
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     said = [json.loads(line) for line in out.splitlines()]
     assert process.returncode == 0, (out, err)
     assert "taken" in events(said, "warning")[0]["message"]  # at a step of the work, or at its end
@@ -320,7 +320,7 @@ def test_no_scene_is_begun_on_a_full_disk(place: MakePlace) -> None:
     there = place(keep={"free": "9000TiB"})
     there.add("a", seed=1)
     process = there.start()
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "no scene is begun" in err
     assert there.states() == {"a": "waiting"}
@@ -342,7 +342,7 @@ def test_watching_ends_with_a_signal(place: MakePlace) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Traceback" not in err
 
@@ -360,7 +360,7 @@ def test_watching_outlives_a_folder_that_is_away_for_a_while(place: MakePlace) -
     while json.loads(process.stdout.readline())["event"] != "published":
         pass
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
+    process.communicate(timeout=300)
     assert process.returncode == 130
 
 
@@ -415,7 +415,7 @@ def test_a_configuration_that_cannot_work_is_one_line(
 ) -> None:
     there = place(**changes)
     process = there.start()
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (2, ""), err
     assert err.count("\n") == 1
     for word in words:
