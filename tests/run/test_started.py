@@ -394,9 +394,9 @@ def test_what_the_pods_may_and_do() -> None:
 
 def test_no_cluster_to_be_reached_is_one_line(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("dask_kubernetes", reason="the extra kubernetes is not installed")
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        server = f"https://127.0.0.1:{closed.getsockname()[1]}"
+    closed = socket.socket()  # nobody listens on it, and while we have it nobody else can
+    closed.bind(("127.0.0.1", 0))
+    server = f"https://127.0.0.1:{closed.getsockname()[1]}"
     file = tmp_path / "kubeconfig"
     file.write_text(
         "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
@@ -405,7 +405,7 @@ def test_no_cluster_to_be_reached_is_one_line(case: Case, tmp_path: Path, monkey
     )
     monkeypatch.setenv("KUBECONFIG", str(file))
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(ConfigError, match="cluster: kubernetes cannot be started") as caught:
+    with closed, pytest.raises(ConfigError, match="cluster: kubernetes cannot be started") as caught:
         infer(case, tmp_path / "out", cluster=KUBERNETES)
     assert "\n" not in str(caught.value)
 

@@ -60,7 +60,7 @@ def test_interrupted_and_begun_again(labels: Path, tmp_path: Path, number: int) 
             assert time.monotonic() < until
             time.sleep(0.01)
         process.send_signal(number)
-        told, _ = process.communicate(timeout=60)[::-1]
+        told, _ = process.communicate(timeout=240)[::-1]
     finally:
         process.kill()
     assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL), told

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,8 +60,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if os.getuid() == 0:  # the server refuses to run as root
         account = pwd.getpwnam("nobody")
         user = {"user": account.pw_uid, "group": account.pw_gid}
-        home = Path("/tmp") / f"geounet-pg-{os.getpid()}"
-        home.mkdir(mode=0o700)
+        home = Path(tempfile.mkdtemp(prefix="geounet-pg-", dir="/tmp"))  # a short name, as sockets must have
         os.chown(home, account.pw_uid, account.pw_gid)
         folder = home
     data = folder / "data"
@@ -87,6 +88,6 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             assert time.monotonic() < deadline, "the server did not come up"
             time.sleep(0.1)
     yield url
-    server.terminate()
-    server.wait(timeout=30)
+    server.send_signal(signal.SIGINT)  # at once, also where a connection was left open
+    server.wait(timeout=240)
     shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -32,7 +31,7 @@ def gis(postgres: str) -> str:
     with psycopg.connect(postgres, autocommit=True) as server:
         if not server.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'").fetchall():
             pytest.skip("PostGIS is not installed")
-        server.execute("DROP DATABASE IF EXISTS gis")
+        server.execute("DROP DATABASE IF EXISTS gis WITH (FORCE)")
         server.execute("CREATE DATABASE gis")
     url = postgres.replace("/postgres?", "/gis?")
     with psycopg.connect(url) as database:
@@ -180,7 +179,7 @@ def test_rows_are_replaced_whole_or_not_at_all(gis: str, tmp_path: Path) -> None
 
 
 def test_a_database_that_cannot_take_them_is_one_line(postgres: str, place: MakePlace) -> None:
-    nobody = f"postgresql://me:secret@127.0.0.1:{os.getpid() % 100 + 1}/x"
+    nobody = f"postgresql://me:secret@127.0.0.1:1/x"
     for url, words in ((nobody, "publish.postgis postgresql://127.0.0.1"), (postgres, "CREATE EXTENSION postgis")):
         there = place(publish={"postgis": url})
         there.add("a", seed=1)
