@@ -10,8 +10,8 @@ from io import TextIOWrapper
 def narrow_pipe() -> tuple[TextIOWrapper, int]:
     """The end to read from, and the file number to write to, of a pipe that holds one write.
 
-    Who writes a line waits until the line before is read. So a test that acts upon a line acts in time, however long
-    it slept since: pipe(2) under ``O_DIRECT``, with the least room that there is.
+    Who writes a line waits until the line before is read. So a test that acts upon a line acts in time, however
+    long it slept since: pipe(2) under ``O_DIRECT``, with the least room that there is.
     """
     reading, writing = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)

@@ -3,8 +3,8 @@
 A real worker that computes real blocks; only the moments at which it waits, dies or stops are chosen. What is to
 happen stands in a JSON file that ``TROUBLE`` names and that is read at each block, so that a test can change it.
 
-A run of small blocks is over in a moment, and a test that wants to meet it half-way may be too late on a machine that
-is busy with other things. `slowed` is the environment of a run that will still be there.
+A run of small blocks is over in a moment, and a test that wants to meet it half-way may be too late on a machine
+that is busy with other things. `slowed` is the environment of a run that will still be there.
 """
 
 from __future__ import annotations

@@ -27,6 +27,10 @@ class Database(Protocol):
         """A context in which all statements hold or none."""
         ...
 
+    def alone(self) -> None:
+        """In a transaction: from here to its end, nobody else is at this point of theirs."""
+        ...
+
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run a statement; its rows.
 
@@ -88,6 +92,9 @@ class Sqlite:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+    def alone(self) -> None:
+        """A transaction has the write lock from its beginning."""
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run a statement; its rows."""
@@ -155,6 +162,10 @@ class Postgres:
                 yield
         except self._error as error:
             raise WorkError(f"ledger {self.place}: {' '.join(str(error).split())}") from error
+
+    def alone(self) -> None:
+        """Else of two that make the same table at once one fails, also with IF NOT EXISTS."""
+        self.rows("SELECT pg_advisory_xact_lock(hashtext('geounet ledger'))")
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run a statement; its rows."""

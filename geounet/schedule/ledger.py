@@ -68,6 +68,7 @@ class Ledger:
         self._db = database
         self.owner = owner or this_process()
         with self._db.transaction():
+            self._db.alone()
             for statement in _TABLES:
                 self._db.rows(statement)
             found = self._db.rows("SELECT version FROM geounet_ledger")

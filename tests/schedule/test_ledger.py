@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from geounet.errors import ConfigError, WorkError
 from geounet.schedule.database import connect
 from geounet.schedule.entry import Entry, Found
-from geounet.schedule.ledger import MOST_DEATHS, Ledger
+from geounet.schedule.ledger import _TABLES, MOST_DEATHS, Ledger
 
 LEASE = 3600.0
 SOON = 0.05
@@ -51,6 +52,22 @@ def test_a_scene_is_offered_once(url: str) -> None:
     assert ledger.offer([found(1, recipe="other")]) == 1
     assert ledger.counts()["waiting"] == 4
     assert ledger.counts("r")["waiting"] == 3
+
+
+def test_runs_that_make_the_ledger_at_once_share_it(url: str) -> None:
+    """The second finds no tables while the first one's are not yet there for others to see."""
+    first, onlooker = connect(url), connect(url)
+    with ThreadPoolExecutor(1) as pool:
+        with first.transaction():
+            first.alone()
+            for statement in _TABLES:
+                first.rows(statement)
+            second = pool.submit(lambda: Ledger(connect(url)).counts())
+            while url.startswith("postgres") and not onlooker.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
+                time.sleep(SOON)
+        assert set(second.result(timeout=240).values()) == {0}
+    first.close()
+    onlooker.close()
 
 
 def test_only_scenes_of_the_recipe_are_claimed(url: str) -> None:

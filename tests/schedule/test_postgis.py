@@ -179,7 +179,7 @@ def test_rows_are_replaced_whole_or_not_at_all(gis: str, tmp_path: Path) -> None
 
 
 def test_a_database_that_cannot_take_them_is_one_line(postgres: str, place: MakePlace) -> None:
-    nobody = f"postgresql://me:secret@127.0.0.1:1/x"
+    nobody = "postgresql://me:secret@127.0.0.1:1/x"
     for url, words in ((nobody, "publish.postgis postgresql://127.0.0.1"), (postgres, "CREATE EXTENSION postgis")):
         there = place(publish={"postgis": url})
         there.add("a", seed=1)
