@@ -28,8 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         warnings.simplefilter("ignore")
     given = list(sys.argv[1:] if arguments is None else arguments)
     import_module("geounet.cli.commands")  # from here on, whatever is interrupted is caught by `run`
-    signals.listen(lambda: _tell(KeyboardInterrupt(), given))
-    _leave(run(given))
+    try:
+        signals.listen(lambda: _tell(KeyboardInterrupt(), given))
+        _leave(run(given))
+    except KeyboardInterrupt:  # before `run` can catch it, when nothing has begun
+        os._exit(Interrupted.exit_code)
 
 
 def _open_closed_streams() -> None:

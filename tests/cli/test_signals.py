@@ -56,3 +56,24 @@ def test_in_a_destructor(tmp_path: Path) -> None:
 def test_other_errors_of_destructors_are_still_told(tmp_path: Path) -> None:
     fails = DESTRUCTOR.replace("time.sleep(0.1)", "pass").replace("os.kill(os.getpid(), signal.SIGINT)", "1 / 0")
     assert "ZeroDivisionError" in said(fails + "    raise KeyboardInterrupt", tmp_path)[1]
+
+
+AT_ONCE = """
+import os, signal, time
+from geounet.cli import main, signals
+real = signals.listen
+
+def listen(last_word):
+    real(last_word)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+
+signals.listen = listen
+main(["--version"])
+"""
+
+
+def test_before_the_command_has_begun() -> None:
+    """No traceback, whoever was asked to stop before there was anything to stop."""
+    done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, timeout=240, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
