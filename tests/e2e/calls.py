@@ -47,7 +47,10 @@ def spawn(*arguments: object, env: Mapping[str, str] | None = None, **options: A
     )
 
 
-def ended(process: subprocess.Popen[str], *, timeout: float = 240) -> Ending:
-    """Wait for a process."""
-    out, err = process.communicate(timeout=timeout)
+def ended(process: subprocess.Popen[str], *, timeout: float = 500) -> Ending:
+    """Wait for a process; one that hangs fails the test, and is not left behind."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
     return Ending(process.returncode, out, err)

@@ -111,9 +111,7 @@ def test_files_that_cannot_grow(limit, big, tmp_path):
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "tcp://host"])
 def test_scheduler_that_is_not_there(address, big, tmp_path):
     call, _ = big
-    started = time.monotonic()
     ended(spawn(*call, "-o", tmp_path / "out", "--scheduler", address)).refused(address, "does not answer")
-    assert time.monotonic() - started < 200
 
 
 def test_scheduler(world, tmp_path):
