@@ -92,6 +92,16 @@ def command(file: Path, output: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "geounet", "train", str(file), "-o", str(output), *given]
 
 
+LINGERING = """
+import sys, time
+from pathlib import Path
+from geounet.train import train
+file, output, last = map(Path, sys.argv[1:])
+train(file, output, device="cpu", threads=1, tick=lambda _step: time.sleep(0.2 * last.exists()))
+"""
+"""Trains, with a pause after each step once there is a checkpoint: who is to kill it half-way has the time."""
+
+
 def test_a_training_that_was_killed_goes_on_to_the_same_weights(tiny: Write, tmp_path: Path) -> None:
     """A real kill -9, at whatever moment it comes."""
     file = tiny(
@@ -100,7 +110,8 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(tiny: Write, tmp
         schedule={"validate_every": 40, "save_every": 3, "tile": 32, "overlap": 8},
         head_weights="learned",
     )
-    killed = subprocess.Popen(command(file, tmp_path / "killed", "-q"))
+    output = tmp_path / "killed"
+    killed = subprocess.Popen([sys.executable, "-W", "ignore", "-c", LINGERING, file, output, output / LAST])
     while not (tmp_path / "killed" / LAST).exists():
         assert killed.poll() is None
         time.sleep(0.005)
