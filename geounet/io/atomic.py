@@ -37,6 +37,17 @@ def _remembered(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """An OSError that names no file, as writing to a full disk raises it, names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def publish(path: str | Path, *, flush_name: bool = True) -> Iterator[Path]:
     """Yield a temporary path; when the body ends well, what it wrote there becomes ``path``.
 
@@ -48,7 +59,7 @@ def publish(path: str | Path, *, flush_name: bool = True) -> Iterator[Path]:
     """
     final = Path(path)
     temporary = temporary_name(final)
-    with _remembered(temporary):
+    with _remembered(temporary), naming(final):
         try:
             yield temporary
             sync(temporary)

@@ -183,7 +183,10 @@ class Cache:
                 f"{self.folder} cannot be written: {error.strerror}; choose another --output"
             ) from error
         except OSError as error:
-            raise WorkError(f"{what} cannot be stored in {self.folder}: {error}") from error
+            raise WorkError(
+                f"{what} cannot be stored in {self.folder}: {error.strerror or error}; "
+                "free some space, or give data.cache_gb less"
+            ) from error
         finally:
             for half in self.folder.glob("*.tmp"):
                 half.unlink(missing_ok=True)

@@ -25,8 +25,21 @@ def save(path: Path, state: dict[str, Any], *, digest: str) -> None:
         staged.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         staged.unlink(missing_ok=True)
-        reason = " ".join(str(error).split())
-        raise WorkError(f"checkpoint {path} cannot be written: {reason}; the one before it is kept") from error
+        kept = "the one before it is kept" if path.is_file() else "there is none before it"
+        raise WorkError(
+            f"checkpoint {path} cannot be written: {_reason(error)}; {kept}; "
+            "once that is mended, the same command goes on"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the disk said; torch ends its archive all the same, and complains of its position in the file then."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__context__
+    return " ".join(str(error).split())
 
 
 def load(path: Path, *, digest: str) -> dict[str, Any] | None:
@@ -37,10 +50,12 @@ def load(path: Path, *, digest: str) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a broken file
         reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"checkpoint {path} cannot be read ({reason}); remove it or train afresh") from error
+        raise ConfigError(
+            f"checkpoint {path} cannot be read ({reason}); remove it, or forget it with --fresh"
+        ) from error
     if state.get("format") != FORMAT or state.get("digest") != digest:
         raise ConfigError(
             f"checkpoint {path} belongs to another training file or data; "
-            "choose another output folder or train afresh"
+            "choose another output folder, or forget it with --fresh"
         )
     return dict(state)

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from geounet.io.atomic import naming
 from geounet.train.events import Events
 from geounet.train.state import METRICS, Training, TrainStep
 
@@ -29,7 +30,7 @@ class Log:
         """Lines after the checkpoint that a resumed run starts from will be written again."""
         kept = [row for row in read_metrics(self.path) if int(row["step"]) <= step] if step else []
         staged = self.path.with_suffix(".tmp")
-        with staged.open("w", newline="", encoding="utf-8") as stream:
+        with naming(self.path), staged.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, self.columns, restval="", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(kept)
@@ -45,7 +46,7 @@ class Log:
             **losses,
             **(event.scores or {}),
         }
-        with self.path.open("a", newline="", encoding="utf-8") as stream:
+        with naming(self.path), self.path.open("a", newline="", encoding="utf-8") as stream:
             csv.DictWriter(stream, self.columns, restval="", extrasaction="ignore").writerow(row)
         if self.events is not None:
             values = {name: float(value) for name, value in row.items() if name != "step"}

@@ -14,7 +14,7 @@ import torch
 
 import geounet
 from geounet.errors import MissingExtraError
-from geounet.io.atomic import publish_bytes
+from geounet.io.atomic import naming, publish_bytes
 from geounet.model import package
 from geounet.model.export import export_graph
 from geounet.model.networks import state_arrays
@@ -88,7 +88,8 @@ def ship(job: Job, warn: Callable[[str], None], *, scored: Job | None = None) ->
     if scored:
         story[FINISH_METRICS] = (job.training.folder / METRICS).read_bytes()
     seen = with_field(spec, network)
-    package.save_package(target, seen, tensors, graph=graph, beside=story, overwrite=True)
+    with naming(target):
+        package.save_package(target, seen, tensors, graph=graph, beside=story, overwrite=True)
     return target
 
 

@@ -33,6 +33,16 @@ def test_a_failing_body_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     assert final.read_text() == "old"
 
 
+def test_a_full_disk_is_told_with_the_name_that_people_know(tmp_path: Path):
+    def write_to_a_full_disk() -> None:
+        with publish(tmp_path / "map.png"), Path("/dev/full").open("wb", buffering=0) as full:
+            full.write(b"x")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_to_a_full_disk()
+    assert caught.value.filename == str(tmp_path / "map.png")
+
+
 def test_a_body_that_writes_nothing_is_an_error(tmp_path: Path):
     with pytest.raises(FileNotFoundError), publish(tmp_path / "a"):
         pass
