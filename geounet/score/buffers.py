@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geounet.score.matrix import FloatArray, harmonic, ratio
+from geounet.score.matrix import FloatArray, agreement, ratio
 
 _QUADRANT = 16  # segments per quarter circle: the round ends are at most 0.5 % of the buffer too narrow
 
@@ -43,7 +43,7 @@ def line_scores(sums: FloatArray) -> dict[str, FloatArray]:
     return {
         "completeness": completeness,
         "correctness": correctness,
-        "f1": harmonic(completeness, correctness),
+        "f1": agreement(completeness, correctness),
         # Heipke et al.: matched extraction / (extraction + unmatched reference)
         "quality": ratio(right, predicted + truth - found),
     }

@@ -217,7 +217,7 @@ def _worst(
         lon, lat = to_degrees.transform(*squares.middle(block))
         places.append(
             Place(
-                name=f"{squares.side:,.0f} m square around {lat:.5f}, {lon:.5f}",
+                name=f"{squares.side:,.0f} m square around {lon:.5f}, {lat:.5f}",
                 x=float(lon),
                 y=float(lat),
                 errors=round(float(errors[block]), 3),

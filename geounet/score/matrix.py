@@ -58,7 +58,7 @@ def cldice(counts: NDArray[Any]) -> FloatArray:
     """
     precision = ratio(counts[..., 0].astype(np.float64), counts[..., 1].astype(np.float64))
     sensitivity = ratio(counts[..., 2].astype(np.float64), counts[..., 3].astype(np.float64))
-    return harmonic(precision, sensitivity)
+    return agreement(precision, sensitivity)
 
 
 def mean_of(values: FloatArray) -> FloatArray:
@@ -71,6 +71,15 @@ def ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
     """``part / whole``; NaN where the whole is nothing."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
+
+
+def agreement(first: FloatArray, second: FloatArray) -> FloatArray:
+    """The harmonic mean of two shares of found things; NaN where neither side has any.
+
+    Where one side alone has some, its share is 0 and the other's is of nothing: 0, as by 2 TP / (2 TP + FP + FN).
+    """
+    known = ~(np.isnan(first) & np.isnan(second))
+    return np.where(known, harmonic(np.nan_to_num(first), np.nan_to_num(second)), np.nan)
 
 
 def harmonic(first: FloatArray, second: FloatArray) -> FloatArray:

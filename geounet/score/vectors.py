@@ -66,6 +66,7 @@ def read_pair(prediction: str | Path, truth: str | Path, *, kind: str = "auto") 
     for what, frame, (parts, _) in zip(layers, frames, both, strict=True):
         if len(frame) and not len(parts):
             raise ConfigError(f"{paths[what]} has only {KINDS[dimension]} of no size; expected some to compare")
+    warnings += _apart(both[0][0], both[1][0])
     return VectorPair(
         kind=KINDS[dimension],
         truth=both[0][0],
@@ -149,6 +150,23 @@ def _project(frame: GeoDataFrame, crs: Any, dimension: int, path: str | Path) ->
     if dimension == 2 and not shapely.is_valid(shapes).all():
         shapes = shapely.make_valid(shapes)
     return np.asarray(shapes)
+
+
+def _apart(truth: NDArray[Any], predicted: NDArray[Any]) -> list[str]:
+    """A line where the boxes around both have no ground in common: often a wrong CRS, or another scene's truth."""
+    import shapely
+
+    if not len(truth) or not len(predicted):
+        return []
+    own, other = (shapely.box(*shapely.total_bounds(shapes)) for shapes in (truth, predicted))
+    distance = shapely.distance(own, other)
+    if distance <= 0:
+        return []
+    return [f"the prediction lies {_told(distance)} from the truth: they have no ground in common; check both CRSs"]
+
+
+def _told(metres: float) -> str:
+    return f"{metres / 1000:,.0f} km" if metres >= 10_000 else f"{metres:,.0f} m"
 
 
 def _explode(

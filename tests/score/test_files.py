@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -212,6 +213,7 @@ def test_what_has_nothing_in_common_scores_nothing(write_features, capfd):
     away = [transform(s, lambda xy: xy + np.array([5000.0, 0])) for s in streets()]
     scores = geounet.evaluate(write_features("p.geojson", away), write_features("t.geojson", streets()))
     assert [scores[n] for n in ("completeness", "correctness", "f1", "quality", "apls")] == [0] * 5
+    assert re.search(r"lies [45],\d\d\d m from the truth: they have no ground in common", scores.warnings[0])
     boxes = [box(s, 2800000, s + 10, 2800010) for s in (300000, 300100)]
     paths = [write_features(n, [b]) for n, b in zip(("a.geojson", "b.geojson"), boxes, strict=True)]
     scores = geounet.evaluate(*paths)
@@ -409,11 +411,15 @@ def test_errors_have_their_types(write_labels, tmp_path):
         geounet.evaluate(true, true, kind="no")
 
 
-@pytest.mark.parametrize(("kind", "score"), [("lines", "completeness"), ("polygons", "mean_iou")])
-def test_a_map_that_found_nothing_scores_nothing(tmp_path: Path, write_features, kind: str, score: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "score", "found"), [("lines", "completeness", "f1"), ("polygons", "mean_iou", "mean_object_f1")]
+)
+def test_a_map_that_found_nothing_scores_nothing(
+    tmp_path: Path, write_features, kind: str, score: str, found: str
+) -> None:
     (tmp_path / "empty.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     shapes = streets() if kind == "lines" else [box(300000, 2800000, 300010, 2800010)]
     scores = geounet.evaluate(tmp_path / "empty.geojson", write_features("truth.geojson", shapes))
     assert scores.kind == kind
-    assert scores.summary[score].value == 0
+    assert scores.summary[score].value == scores.summary[found].value == 0
     assert any("nothing was found" in warning for warning in scores.warnings)

@@ -157,6 +157,8 @@ def test_cldice_by_hand():
     """A road of three rows; the prediction has half of its length. All of its skeleton is right, half is found."""
     assert cldice(np.array([10, 10, 5, 10])) == pytest.approx(2 * 1 * 0.5 / 1.5)
     assert cldice(np.array([0, 10, 0, 10])) == 0
+    assert cldice(np.array([0, 0, 0, 10])) == 0, "an empty map of a mask that is not"
+    assert np.isnan(cldice(np.zeros(4)))
     truth = np.zeros((9, 60), np.uint8)
     truth[3:6] = 1
     rows = ArrayRows(truth=truth, predicted=truth)
