@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geounet.errors import ConfigError, SceneError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
-from geounet.io.features import read_near
+from geounet.io.features import read_column, read_near
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -82,7 +82,7 @@ def _read(layer: BurnLayer, grid: GeoBox) -> tuple[NDArray[Any], NDArray[np.uint
     """Polygons of a layer in pixels of ``grid``, and the class value of each."""
     import shapely
 
-    frame = read_near(layer.path, layer.layer, _footprint(grid, margin=layer.width or 0.0))
+    frame = read_near(layer.path, layer.layer, _footprint(grid, margin=_widest(layer)))
     for column in filter(None, (layer.field, layer.width_field)):
         if column not in frame.columns:
             known = ", ".join(str(c) for c in frame.columns if c != frame.geometry.name)
@@ -95,6 +95,15 @@ def _read(layer: BurnLayer, grid: GeoBox) -> tuple[NDArray[Any], NDArray[np.uint
     shapes = shapely.transform(shapes, _to_pixels(grid))
     kept = ~shapely.is_empty(shapes)
     return shapes[kept], values[kept]
+
+
+def _widest(layer: BurnLayer) -> float:
+    """Metres: a line beside the scene reaches into it by half of that, also where a column says how wide it is."""
+    told = layer.width or 0.0
+    if layer.width_field is None:
+        return told
+    numbers = _numbers(read_column(layer.path, layer.layer, layer.width_field))
+    return max(told, float(numbers[np.isfinite(numbers)].max(initial=0.0)))
 
 
 def _footprint(grid: GeoBox, *, margin: float) -> GeoSeries:
@@ -123,7 +132,7 @@ def _values(layer: BurnLayer, frame: GeoDataFrame) -> NDArray[np.uint8]:
             strange[text] = strange.get(text, 0) + 1
     if strange:
         most = sorted(strange.items(), key=lambda item: -item[1])
-        listed = ", ".join(f"{text!r} ({count} features)" for text, count in most[:4])
+        listed = ", ".join(f"{repr(text) if text else 'nothing'} ({count} features)" for text, count in most[:4])
         more = f" and {len(most) - 4} more" if len(most) > 4 else ""
         raise ConfigError(
             f"{layer.path}: column {layer.field!r} holds {listed}{more}, which no class has; expected one of "
@@ -133,7 +142,7 @@ def _values(layer: BurnLayer, frame: GeoDataFrame) -> NDArray[np.uint8]:
 
 
 def _text(value: Any) -> str:
-    """A value of a column as people write it: 3 for 3.0, empty for none."""
+    """A value of a column as people write it: 3 for 3.0, empty for none (NULL)."""
     if value is None or value != value:  # noqa: PLR0124 - NaN
         return ""
     return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
@@ -183,11 +192,9 @@ def _units_per_pixel(grid: GeoBox, frame: GeoDataFrame) -> float:
 
 def _widths(layer: BurnLayer, frame: GeoDataFrame) -> NDArray[np.float64]:
     """Metres across each line."""
-    import pandas as pd
-
     widths = np.full(len(frame), np.nan)
     if layer.width_field is not None:
-        widths = pd.to_numeric(frame[layer.width_field], errors="coerce").to_numpy(np.float64, copy=True)
+        widths = _numbers(list(frame[layer.width_field]))
     if layer.width is not None:
         widths[~(widths > 0)] = layer.width
     without = int((~(widths > 0) | ~np.isfinite(widths)).sum())
@@ -199,6 +206,13 @@ def _widths(layer: BurnLayer, frame: GeoDataFrame) -> NDArray[np.float64]:
             f"{layer.path} has {len(frame)} lines{there}; expected the metres across them: add width or width_field"
         )
     return widths
+
+
+def _numbers(values: list[Any]) -> Points:
+    """Numbers, also those written as text; NaN for all else."""
+    import pandas as pd
+
+    return pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(np.float64, copy=True)
 
 
 def _local_crs(grid: GeoBox) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geounet.errors import ConfigError, MissingExtraError
 
@@ -116,7 +116,20 @@ def read_near(path: Path, layer: str | None, area: GeoSeries) -> GeoDataFrame:
     return frame
 
 
-def _read_ogr_near(path: Path, layer: str | None, area: GeoSeries) -> GeoDataFrame:
+def read_column(path: Path, layer: str | None, column: str) -> list[Any]:
+    """What a column of a layer holds, feature by feature; empty where there is no such column.
+
+    Raises ConfigError as `read_near`.
+    """
+    if path.suffix.lower() == PARQUET and path.is_file():
+        frame = read_parquet(path)
+    else:
+        check_vector_file(path, label=str(path))
+        frame = _read_ogr_near(path.absolute(), layer, None, columns=[column], read_geometry=False)
+    return list(frame[column]) if column in frame.columns else []
+
+
+def _read_ogr_near(path: Path, layer: str | None, area: GeoSeries | None, **options: Any) -> GeoDataFrame:
     import geopandas
     import pyogrio
 
@@ -125,7 +138,9 @@ def _read_ogr_near(path: Path, layer: str | None, area: GeoSeries) -> GeoDataFra
         chosen = layer if layer is not None else (names[0] if names else None)
         if chosen in names:
             has_crs = pyogrio.read_info(path, layer=chosen)["crs"] is not None
-            return geopandas.read_file(path, layer=chosen, engine="pyogrio", bbox=area if has_crs else None)
+            return geopandas.read_file(
+                path, layer=chosen, engine="pyogrio", bbox=area if has_crs else None, **options
+            )
     except Exception as error:  # pyogrio raises many types
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"{path} cannot be read as a vector file: {said}") from error

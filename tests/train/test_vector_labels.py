@@ -105,6 +105,9 @@ def test_lines_take_their_width_from_a_column(folder: Path) -> None:
     road = {"file": "roads.gpkg", "marks": "road", "width_field": "metres"}
     labels = np.asarray(load(folder, {**road, "width": 6}).labels)
     assert [int((labels[y - 9 : y + 9, 30] == 2).sum()) for y in (10, 30, 50)] == [4, 12, 12]
+    write(folder / "beside.gpkg", [shapely.LineString([(-20, -12), (90, -12)])], metres=[17.0])
+    reaching = np.asarray(load(folder, {**road, "file": "beside.gpkg"}, background="land").labels)
+    assert ((reaching == 2).sum(0) == 5).all(), "34 pixels wide, and its middle 12 beside the scene"
     with pytest.raises(ConfigError, match="has 3 lines, 1 of them with a number in 'metres'; expected the metres"):
         load(folder, road)
 
