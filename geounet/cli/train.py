@@ -101,9 +101,16 @@ def _train_folds(config: str, output: str, folds: int, *, as_json: bool, quiet: 
     if as_json:
         show.json_line("done", folds=summary, mean=found["mean"], deviation=found["deviation"])
     elif not quiet:
-        click.echo(f"scores of {folds} folds in {summary}; mean and deviation:")
-        show.table([(n, f"{mean:.3f} ± {found['deviation'][n]:.3f}") for n, mean in found["mean"].items()])
+        click.echo(f"scores of {folds} folds in {summary}; mean and deviation, and each fold:")
+        show.table([(name, _over_folds(name, found)) for name in found["mean"]])
     return 0
+
+
+def _over_folds(name: str, found: dict[str, Any]) -> str:
+    """A score as ``0.612 ± 0.021    0.590  0.633``; a dash where a fold does not show the class."""
+    spread = f" ± {found['deviation'][name]:.3f}" if name in found["deviation"] else ""
+    each = [f"{fold[name]:.3f}" if name in fold else f"{'–':>5}" for fold in found["folds"]]
+    return f"{found['mean'][name]:.3f}{spread:<8}    {'  '.join(each)}"
 
 
 def _draw(config: str, samples: str, output: str | None, *, as_json: bool, quiet: bool) -> int:

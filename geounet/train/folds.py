@@ -14,9 +14,10 @@ from geounet.errors import ConfigError
 from geounet.io.atomic import publish_text
 from geounet.model.package import load_model, package_folder
 from geounet.train.config import TrainConfig, load_config
-from geounet.train.recipe import package_config, train_config
+from geounet.train.recipe import has_checkpoint, package_config, train_config
 from geounet.train.scenes import TrainScene, load_scenes
 from geounet.train.state import TrainStep
+from geounet.train.survey import check_held
 
 SUMMARY = "folds.json"
 
@@ -47,6 +48,8 @@ def train_folds(
     parts = _divided(config, file.parent, folder / "cache", folds)
     for number in range(1, folds + 1):  # not hours later, when it is its turn
         package_folder(folder / _fold(number) / config.name, overwrite=True)
+    if package:
+        _check_checkpoints(config, folder, folds)
     options |= {"base": file.parent, "cache": folder / "cache", "warn": warn}
     options |= {} if package else {"progress": progress, "tick": tick}
     make = package_config if package else train_config
@@ -60,17 +63,33 @@ def train_folds(
     return publish_text(folder / SUMMARY, json.dumps({"folds": found, **_spread(found)}, indent=2) + "\n")
 
 
+def _check_checkpoints(config: TrainConfig, folder: Path, folds: int) -> None:
+    """ConfigError where a fold has nothing to package, before another is packaged."""
+    lacking = [name for name in map(_fold, range(1, folds + 1)) if not has_checkpoint(config, folder / name)]
+    if lacking:
+        raise ConfigError(
+            f"{folder} has no checkpoint to package of {', '.join(lacking)}; train them first, without --package"
+        )
+
+
 def _fold(number: int) -> str:
     return f"fold-{number}"
 
 
 def _divided(config: TrainConfig, base: Path, cache: Path, folds: int) -> list[tuple[str, ...]]:
-    """The groups of each fold; checked before any scene is decoded, and again when all are known."""
+    """The groups of each fold; checked before any scene is decoded, and again when all are known.
+
+    ConfigError also where a fold has nothing to score against, which else is found out when it is its turn.
+    """
 
     def divide(scenes: Sequence[TrainScene]) -> list[tuple[str, ...]]:
         return fold_groups([s for s in scenes if s.group not in config.data.holdout_groups], folds)
 
-    return divide(load_scenes(config, root=base / config.data.root, cache=cache, check=divide))
+    scenes = load_scenes(config, root=base / config.data.root, cache=cache, check=divide)
+    parts = divide(scenes)
+    for groups in parts:
+        check_held([scene for scene in scenes if scene.group in groups and not scene.synthetic], config)
+    return parts
 
 
 def _of_fold(config: TrainConfig, groups: tuple[str, ...]) -> TrainConfig:
@@ -80,12 +99,12 @@ def _of_fold(config: TrainConfig, groups: tuple[str, ...]) -> TrainConfig:
 
 
 def _spread(found: list[dict[str, Any]]) -> Mapping[str, Mapping[str, float]]:
-    """Mean and standard deviation over the folds of every score that all of them have."""
-    names = [n for n, v in found[0].items() if isinstance(v, float) and all(n in fold for fold in found)]
-    values = {name: np.array([fold[name] for fold in found]) for name in names}
+    """Mean and standard deviation of every score over the folds that have it: not all need to show a class."""
+    names = dict.fromkeys(name for fold in found for name, value in fold.items() if isinstance(value, float))
+    values = {name: np.array([fold[name] for fold in found if name in fold]) for name in names}
     return {
         "mean": {name: round(float(each.mean()), 4) for name, each in values.items()},
-        "deviation": {name: round(float(each.std(ddof=1)), 4) for name, each in values.items()},
+        "deviation": {name: round(float(each.std(ddof=1)), 4) for name, each in values.items() if len(each) > 1},
     }
 
 

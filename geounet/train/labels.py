@@ -191,5 +191,5 @@ def decode_colors(
 def _counts(values: NDArray[Any], form: str = "{}") -> str:
     found, counts = np.unique(values, return_counts=True)
     order: Sequence[int] = np.argsort(-counts, kind="stable")[:_LISTED].tolist()
-    listed = ", ".join(f"{form.format(found[i])} ({counts[i]} pixels)" for i in order)
+    listed = ", ".join(f"{form.format(found[i])} ({counts[i]} pixel{'' if counts[i] == 1 else 's'})" for i in order)
     return listed + (f" and {len(found) - _LISTED} more" if len(found) > _LISTED else "")

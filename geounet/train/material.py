@@ -14,7 +14,7 @@ from geounet.train.config import HeadConfig, TrainConfig
 from geounet.train.pretrained import check_source
 from geounet.train.scenes import TrainScene, load_scenes
 from geounet.train.splits import split
-from geounet.train.survey import Survey, check_classes, class_counts, normalisation, survey
+from geounet.train.survey import Survey, check_classes, check_held, class_counts, normalisation, survey
 
 OFF_COLOR = "#000000"
 """What maps show where a mask head marks nothing."""
@@ -30,14 +30,14 @@ class Material:
     surveys: tuple[Survey, ...]
     """Of each scene that is learned from."""
     doubts: tuple[str, ...] = ()
-    """Classes that none of them shows."""
+    """Classes that one side does not show."""
 
 
 def read_material(config: TrainConfig, *, base: Path, cache: Path) -> Material:
     """Read the scenes of a file that lies in ``base``, divide them, and look once at those to learn from.
 
     What can be known without a pixel is checked before the first is read. Raises ConfigError, ModelError and
-    SceneError as `check_model`, `load_scenes`, `split` and `check_classes` do.
+    SceneError as `check_model`, `load_scenes`, `split`, `check_classes` and `check_held` do.
     """
     check_model(config, base)
     scenes = load_scenes(
@@ -45,8 +45,8 @@ def read_material(config: TrainConfig, *, base: Path, cache: Path) -> Material:
     )
     parts = split(scenes, config)
     surveys = tuple(survey(scene, len(config.classes)) for scene in parts.learned)
-    doubts = tuple(check_classes(class_counts(surveys), config))
-    return Material(learned=parts.learned, held=parts.held, surveys=surveys, doubts=doubts)
+    doubts = [*check_classes(class_counts(surveys), config), *check_held(parts.held, config)]
+    return Material(learned=parts.learned, held=parts.held, surveys=surveys, doubts=tuple(doubts))
 
 
 def check_model(config: TrainConfig, base: Path) -> None:

@@ -120,8 +120,7 @@ def package_config(
     """`package_training` for a file that was read: ``base`` is its folder, ``cache`` that of the decoded scenes."""
     with torch_threads(threads):
         check(config, folder)
-        shipped = (LAST,) if config.ship == "last" else (BEST, LAST)
-        if not any((folder / name).is_file() for name in shipped):
+        if not has_checkpoint(config, folder):
             raise ConfigError(f"{folder} has no checkpoint to package; expected the --output of a training")
         job = prepare(config, folder, base=base, cache=cache, device=device)
         settle(job.training, again=True)
@@ -131,6 +130,12 @@ def package_config(
         last = begin_finish(job, base=base, cache=cache)
         mix_start(job.training, last.training)
         return ship(last, warn, scored=job)
+
+
+def has_checkpoint(config: TrainConfig, folder: Path) -> bool:
+    """Whether a training in ``folder`` has left weights that its file would ship."""
+    shipped = (LAST,) if config.ship == "last" else (BEST, LAST)
+    return any((folder / name).is_file() for name in shipped)
 
 
 def check(config: TrainConfig, folder: Path, *, devices: int = 1) -> None:

@@ -36,9 +36,10 @@ def split(scenes: Sequence[TrainScene], config: TrainConfig) -> Split:
     _check_names("holdout_groups", data.holdout_groups, {s.group for s in scenes}, "groups")
     names = {s.name for s in scenes} | {s.origin for s in scenes if s.origin}
     _check_names("validate_scenes", data.validate_scenes, names, "names")
-    dtypes = {str(scene.image.dtype) for scene in scenes}
+    dtypes = {str(scene.image.dtype): scene.origin or scene.name for scene in reversed(scenes)}
     if len(dtypes) > 1:
-        raise ConfigError(f"the scenes have pixel types {', '.join(sorted(dtypes))}; expected one")
+        told = ", ".join(f"{dtype} ({name})" for dtype, name in sorted(dtypes.items()))
+        raise ConfigError(f"the scenes have pixel types {told}; expected one")
     named = set(data.validate_scenes)
     aside = [s for s in scenes if s.group in data.holdout_groups]
     rest = [s for s in scenes if s.group not in data.holdout_groups]

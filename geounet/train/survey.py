@@ -78,7 +78,10 @@ def class_counts(surveys: Sequence[Survey]) -> NDArray[np.int64]:
 def check_classes(counts: NDArray[np.int64], config: TrainConfig) -> list[str]:
     """A line for classes without a labelled training pixel. ConfigError where a mask head marks one of them."""
     if not counts.any():
-        raise ConfigError("no training scene has a labelled pixel; expected at least one scene with labels")
+        raise ConfigError(
+            "no training scene has a labelled pixel with data; expected at least one scene with labels, "
+            "and an image whose pixels are not all nodata or NaN there"
+        )
     empty = [c.name for c, n in zip(config.classes, counts, strict=True) if n == 0]
     for head in config.heads:
         if head.marks in empty:
@@ -86,6 +89,28 @@ def check_classes(counts: NDArray[np.int64], config: TrainConfig) -> list[str]:
     if not empty:
         return []
     return [f"no training scene shows {', '.join(empty)}: the model will not know what that looks like"]
+
+
+def check_held(held: Sequence[TrainScene], config: TrainConfig) -> list[str]:
+    """A line for classes that what is validated on does not show. ConfigError where it has no label at all."""
+    if not held:
+        return []
+    counts = np.sum([_count(scene, len(config.classes)) for scene in held], axis=0)
+    if not counts.any():
+        names = ", ".join(dict.fromkeys(scene.origin or scene.name for scene in held))
+        raise ConfigError(f"what is validated on ({names}) has no labelled pixel; expected labels to score against")
+    empty = [c.name for c, n in zip(config.classes, counts, strict=True) if n == 0]
+    if not empty:
+        return []
+    return [f"nothing that is validated on shows {', '.join(empty)}: the scores say little of it"]
+
+
+def _count(scene: TrainScene, classes: int) -> NDArray[np.int64]:
+    """``(classes,)`` labelled pixels of each class."""
+    counts = np.zeros(classes, np.int64)
+    for window in strips(scene.shape):
+        counts += np.bincount(scene.labels[window.slices()].ravel(), minlength=256)[:classes]
+    return counts
 
 
 def _every(plane: NDArray[np.generic], window: Window) -> NDArray[np.generic]:

@@ -107,7 +107,7 @@ def test_what_is_wrong_with_labels_is_named_with_counts(tmp_path: Path, labels: 
     strange[5, :7] = (1, 2, 3)
     strange[6, 0] = (9, 9, 9)
     Image.fromarray(strange).save(tmp_path / "strange.png")
-    with pytest.raises(SceneError, match=r"#010203 \(7 pixels\), #090909 \(1 pixels\), which no class has"):
+    with pytest.raises(SceneError, match=r"#010203 \(7 pixels\), #090909 \(1 pixel\), which no class has"):
         load(tmp_path, colors=True, labels="strange.png")
     Image.fromarray(strange).quantize(16, dither=Image.Dither.NONE).save(tmp_path / "palette.png")
     with pytest.raises(SceneError, match=r"palette\.png: the colour mask holds #010203 \(7 pixels\)"):

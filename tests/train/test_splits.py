@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rasterio import Affine
 
 from geounet.cli.main import run
+from geounet.cli.train import _over_folds
 from geounet.errors import ConfigError
 from geounet.grid.geobox import GeoBox
 from geounet.model.package import load_model
@@ -24,9 +25,10 @@ from geounet.model.spec import NODATA
 from geounet.train import load_config, train
 from geounet.train.apart import overlap
 from geounet.train.config import TrainConfig
-from geounet.train.folds import fold_groups
+from geounet.train.folds import _spread, fold_groups, train_folds
 from geounet.train.scenes import EMPTY, TrainScene, load_scenes
 from geounet.train.splits import split
+from geounet.train.state import BEST
 from geounet.train.stretch import limits_of
 
 _spec = importlib.util.spec_from_file_location("train_conftest", Path(__file__).with_name("conftest.py"))
@@ -259,3 +261,42 @@ def test_both_sides_of_a_scene_are_stretched_as_a_run_stretches_it() -> None:
     limits = [limits_of(side, spec) for side in (*found.learned, *found.held)]
     assert limits == [limits_of(whole, spec)] * 2
     assert (np.asarray(found.learned[0].labels) == EMPTY).sum() > (labels == EMPTY).sum()
+
+
+def three_places(tiny: Callable[..., Path], folder: Path) -> Path:
+    """A training file with three scenes in groups of their own."""
+    labels, names = shared.tiny_labels(), ("one", "two", "three")
+    for seed, name in enumerate(names):
+        shared.write_raster(folder / f"{name}.tif", shared.tiny_image(labels, seed))
+        shared.write_raster(folder / f"{name}_labels.tif", labels[None])
+    scenes = [{"name": n, "group": n, "image": f"{n}.tif", "labels": f"{n}_labels.tif"} for n in names]
+    return tiny(data={"scenes": scenes, "crop": 32}, optimiser={"steps": 2, "batch": 1})
+
+
+def test_a_fold_without_labels_is_found_out_before_the_first_is_trained(
+    tiny: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = three_places(tiny, tmp_path)
+    shared.write_raster(tmp_path / "two_labels.tif", np.full((1, 64, 64), NODATA, np.uint8))
+    with pytest.raises(ConfigError, match=r"what is validated on \(two\) has no labelled pixel"):
+        train_folds(file, tmp_path / "out", 3)
+    assert not list((tmp_path / "out").glob("fold-*"))
+
+
+def test_folds_that_were_not_begun_are_found_out_before_one_is_packaged(
+    tiny: Callable[..., Path], tmp_path: Path
+) -> None:
+    file, output = three_places(tiny, tmp_path), tmp_path / "out"
+    (output / "fold-2").mkdir(parents=True)
+    (output / "fold-2" / BEST).write_bytes(b"")
+    with pytest.raises(ConfigError, match="no checkpoint to package of fold-1, fold-3; train them first"):
+        train_folds(file, output, 3, package=True)
+
+
+def test_a_class_that_one_fold_does_not_show_has_a_mean_all_the_same() -> None:
+    found = [{"fold": 1, "step": 3, "iou": 0.5, "rare": 0.2}, {"fold": 2, "step": 3, "iou": 0.7}]
+    summary = _spread(found)
+    assert summary["mean"] == {"iou": 0.6, "rare": 0.2}
+    assert summary["deviation"] == {"iou": pytest.approx(0.1414)}
+    told = [_over_folds(name, {**summary, "folds": found}).split() for name in ("iou", "rare")]
+    assert told == [["0.600", "±", "0.141", "0.500", "0.700"], ["0.200", "0.200", "–"]]

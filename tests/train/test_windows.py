@@ -20,7 +20,7 @@ from geounet.train import augment
 from geounet.train.config import AugmentConfig, TrainConfig
 from geounet.train.data import Scaling, WindowSource
 from geounet.train.scenes import EMPTY, TrainScene
-from geounet.train.survey import check_classes, class_counts, normalisation, survey
+from geounet.train.survey import check_classes, check_held, class_counts, normalisation, survey
 
 _spec = importlib.util.spec_from_file_location("train_conftest", Path(__file__).with_name("conftest.py"))
 assert _spec is not None
@@ -269,6 +269,19 @@ def test_classes_without_a_pixel_are_named() -> None:
     marked = config.model_copy(update={"heads": (config.heads[0].model_copy(update={"marks": "water"}),)})
     with pytest.raises(ConfigError, match="head 'landuse' marks 'water', which no training scene shows"):
         check_classes(class_counts(found), marked)
+    with pytest.raises(ConfigError, match=r"has a labelled pixel with data; .*not all nodata or NaN there"):
+        check_classes(np.zeros(3, np.int64), config)
+
+
+def test_what_is_validated_on_has_labels_or_no_score_means_anything() -> None:
+    config, unknown = configure(), np.full((32, 32), NODATA, np.uint8)
+    assert check_held([], config) == []
+    assert check_held([scene(shared.tiny_labels()), scene(unknown)], config) == []
+    assert check_held([scene(np.ones((32, 32), np.uint8))], config) == [
+        "nothing that is validated on shows building, water: the scores say little of it"
+    ]
+    with pytest.raises(ConfigError, match=r"what is validated on \(.*\) has no labelled pixel; expected labels"):
+        check_held([scene(unknown)], config)
 
 
 Write = Callable[..., Path]
