@@ -224,8 +224,8 @@ def seen_before(scenes: Sequence[Judged], spec: ModelSpec) -> list[str]:
     """A line for scenes that the model was trained on, as its package says."""
     story = spec.provenance
     learned = {entry.get("name") for entry in story.get("trained_on", ()) if isinstance(entry, dict)}
-    last = set((story.get("finish") or {}).get("trained_on", ()))  # what was held out may have been learned at last
-    again = _names([s for s in scenes if {s.name, s.told_as} & (last if s.held_out else learned | last)])
+    at_last = bool(story.get("finish"))  # the last steps learned what was validated on, and `trained_on` lists it
+    again = _names([s for s in scenes if {s.name, s.told_as} & learned and (at_last or not s.held_out)])
     if not again:
         return []
     return [f"{spec.name} was trained on {', '.join(again)}: these scores say nothing about other places"]

@@ -62,7 +62,7 @@ def test_what_was_held_out_of_a_scene_is_not_called_learned(scene, truth, traini
     file = training(validate_blocks={"side": 64, "share": 0.4, "buffer": 0})
     assert "was trained on town" in judge(model, file).warnings[0]
     assert not any("was trained on" in line for line in judge(model, file, side="validated").warnings)
-    finished = replace(spec, provenance={**spec.provenance, "finish": {"trained_on": ["town"]}})
+    finished = replace(spec, provenance={**spec.provenance, "finish": {"steps": 160}})
     held = Judged(name="town", image=scene, truth=truth, held_out=True)
     assert seen_before([held], spec) == []
     assert "was trained on town" in seen_before([held], finished)[0]

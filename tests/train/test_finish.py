@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from geounet.errors import ConfigError
+from geounet.judge.data import Judged
+from geounet.judge.evaluate import seen_before
 from geounet.model.networks import read_weights
 from geounet.model.package import load_model
 from geounet.train import load_config, plan_training, train
@@ -47,6 +49,9 @@ def test_what_was_held_out_is_learned_in_the_end_and_the_scores_are_those_from_b
     assert [scene["name"] for scene in record["validated_on"]] == ["same"]
     assert [scene["name"] for scene in record["trained_on"]] == ["one", "same"]  # `geounet evaluate` warns of both
     assert [scene["name"] for scene in earlier["trained_on"]] == ["one"]
+    validated = Judged(name="same", image=tmp_path / "scene.tif", truth=tmp_path / "labels.tif", held_out=True)
+    assert "was trained on same" in seen_before([validated], after.spec)[0]
+    assert seen_before([validated], before.spec) == []
     assert record["finish"]["steps"] == 5
     assert "before these steps" in record["finish"]["scores"]
     assert "finish" not in earlier
