@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from geounet.errors import ConfigError, RequestError
+from geounet.io.scene import open_scene
 from geounet.judge.data import Judged, labelled_scenes
 from geounet.judge.evaluation import Evaluation
 from geounet.model.package import Package, load_model
@@ -22,7 +23,7 @@ from geounet.score.evaluate import check_free
 from geounet.score.ground import score_vectors
 from geounet.score.labels import score_scenes
 from geounet.score.pairs import RasterPair
-from geounet.score.rasters import LabelFile
+from geounet.score.rasters import LabelFile, aligned
 from geounet.score.scores import Scores
 from geounet.score.settings import Settings
 
@@ -55,6 +56,8 @@ def evaluate_scenes(
         if data is not None:
             scenes, doubts = labelled_scenes(data, package.spec, only=only, side=side, scratch=Path(scratch))
         _check_names(scenes)
+        for scene in pairs:
+            _check_grid(scene)
         runs = _map_all(scenes, options, maps, progress or Progress())
         found = _evaluation(package, scenes, runs, options=options, settings=settings, scratch=Path(scratch))
     found = replace(found, warnings=(*seen_before(scenes, package.spec), *doubts, *found.warnings))
@@ -102,6 +105,15 @@ def _check_names(scenes: Sequence[Judged]) -> None:
     alone = [scene.told_as for scene in scenes]
     if strange := next((name for name in alone if Path(name).name != name or name in ("", "..", ".")), None):
         raise ConfigError(f"scene name {strange!r}: expected a name without folders")
+
+
+def _check_grid(scene: Judged) -> None:
+    """RequestError where a truth lies elsewhere than its scene: before that is mapped, which may take hours."""
+    with open_scene(scene.image) as image, LabelFile(scene.truth) as truth:
+        try:
+            aligned(truth.geobox, image.geobox, resample=None)
+        except RequestError as error:
+            raise RequestError(f"{scene.truth} is no truth of {scene.image}: {error}") from error
 
 
 def _names(scenes: Sequence[Judged]) -> tuple[str, ...]:
@@ -159,16 +171,20 @@ def _score(
 
 
 def _heads(scenes: Sequence[Judged], spec: ModelSpec) -> list[Head]:
-    """The heads that the truth speaks of: a mask that names nothing is the truth of masks only."""
+    """The heads that the truth speaks of: a mask of something is the truth of masks only."""
     masks = [head for head in spec.heads if head.kind == "mask"]
     if not masks or len(masks) == len(spec.heads):
         return list(spec.heads)
-    return masks if all(_is_nameless_mask(scene.truth) for scene in scenes) else list(spec.heads)
+    return masks if all(is_mask_alone(scene.truth, spec.heads) for scene in scenes) else list(spec.heads)
 
 
-def _is_nameless_mask(path: Path) -> bool:
+def is_mask_alone(path: str | Path, heads: Sequence[Head]) -> bool:
+    """Whether a truth says what is there, and of all else only that it is something else, no class of ``heads``."""
     with LabelFile(path) as truth:
-        return not truth.names and looks_like_mask(truth.legend())
+        classes = {c.name.casefold() for head in heads if head.kind == "classes" for c in head.classes}
+        if len(truth.names) not in (0, 2) or truth.names.get(0, "").casefold() in classes:
+            return False
+        return looks_like_mask(truth.legend())
 
 
 def _score_head(

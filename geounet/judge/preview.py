@@ -19,7 +19,7 @@ from geounet.io.scene import open_scene
 from geounet.io.thumbnail import scene_thumbnail
 from geounet.model.spec import NODATA, Head, LabelClass
 from geounet.score.classes import Legend, Matching, looks_like_mask, match_classes, match_mask
-from geounet.score.rasters import LabelFile, aligned
+from geounet.score.rasters import LabelFile, aligned, one_grid
 
 SIZE = 1600
 """Longest side of a picture, in pixels."""
@@ -77,6 +77,8 @@ def _pictures(
             raise RequestError(
                 f"{scene} has {sizes[0]}, the maps in {folder} have {sizes[1]}; is it another scene?"
             )
+        if not one_grid(opened.geobox, first.geobox):
+            raise RequestError(f"{scene} and the maps in {folder} lie at different places; is it another scene?")
         view = _view(next(iter(rasters.values()))[1], size)
         image = stretch(*scene_thumbnail(opened, window=view.window, shape=view.shape))
     maps = [
@@ -134,6 +136,8 @@ def _errors(
     with ExitStack() as stack:
         true = stack.enter_context(LabelFile(truth))
         seen = read_values(true.raster, window=view.window, shape=view.shape)
+        if not seen[1].any():
+            raise RequestError(f"--truth {truth} has no pixel with data in what is shown; expected some to compare")
         for head, path in rasters:
             predicted = stack.enter_context(LabelFile(path))
             aligned(true.geobox, predicted.geobox, resample=None)
@@ -154,8 +158,10 @@ def _errors(
 def _match(head: Head, truth: Legend, predicted: Legend, heads: int) -> Matching:
     if head.kind == "mask":
         return match_mask(truth, predicted, (head.classes[1].name,))
-    if heads > 1 and not truth.names and looks_like_mask(truth):
-        raise RequestError(f"the truth is a mask without names, {head.name} has {len(head.classes)} classes")
+    classes = {c.name.casefold() for c in head.classes}
+    other = len(truth.names) in (0, 2) and truth.names.get(0, "").casefold() not in classes
+    if heads > 1 and other and looks_like_mask(truth):
+        raise RequestError(f"the truth is a mask, {head.name} has {len(head.classes)} classes")
     return match_classes(truth, predicted)
 
 

@@ -96,7 +96,7 @@ class ConfidenceFile:
         """Raises SceneError where it cannot be read, RequestError where it does not belong to ``like``."""
         self.raster = Raster(access.resolve(path), bands=[0])
         box = self.raster.geobox
-        if self.raster.dtype != np.uint8 or not _one_grid(like.geobox, box):
+        if self.raster.dtype != np.uint8 or not one_grid(like.geobox, box):
             self.raster.close()
             raise RequestError(
                 f"--confidence {path}: {self.raster.dtype}, {_grid(box)}; expected uint8 (0 to 250) on the grid of "
@@ -200,7 +200,8 @@ def aligned(
     return rows, cols
 
 
-def _one_grid(first: GeoBox, second: GeoBox) -> bool:
+def one_grid(first: GeoBox, second: GeoBox) -> bool:
+    """Whether the pixels of two rasters lie at the same places."""
     try:
         return aligned(first, second, resample=False) is None
     except RequestError:

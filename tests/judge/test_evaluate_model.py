@@ -130,13 +130,18 @@ def test_several_scenes_are_scored_together_and_one_by_one(model, scene, truth, 
     assert told["parts"]["landuse"]["scores"]["accuracy"]["value"] == pytest.approx(each["two"], abs=1e-6)
 
 
-def test_a_mask_without_names_is_the_truth_of_the_mask_alone(model, scene, tmp_path):
+@pytest.mark.parametrize("names", [{}, {"CLASS_0": "other", "CLASS_1": "road"}])
+def test_a_mask_is_the_truth_of_the_mask_alone(model, scene, tmp_path, names):
     mask = np.zeros((1, 150, 170), np.uint8)
     mask[:, 70:78] = 1
-    found = geounet.evaluate_model(
-        model, scene=scene, truth=packages.write_scene(tmp_path / "mask.tif", mask), device="cpu", draws=0
-    )
+    truth = packages.write_scene(tmp_path / "mask.tif", mask)
+    with rasterio.open(truth, "r+") as file:
+        file.update_tags(**names)
+    found = geounet.evaluate_model(model, scene=scene, truth=truth, device="cpu", draws=0)
     assert list(found.parts) == ["road"]
+    maps = geounet.infer(scene, model=str(model), device="cpu")
+    shown = geounet.preview(scene, maps, truth=truth, output=tmp_path / "p")
+    assert {name for name in shown if name.endswith("errors")} == {"road_errors"}
 
 
 def test_what_cannot_be_judged_is_refused_in_one_line(model, scene, truth, tmp_path, capsys):
@@ -153,8 +158,9 @@ def test_what_cannot_be_judged_is_refused_in_one_line(model, scene, truth, tmp_p
     with pytest.raises(ConfigError, match="--only c"):
         geounet.evaluate_model(model, data=tmp_path / "once.yaml", only=["c"])
     small = packages.write_scene(tmp_path / "small.tif", np.ones((1, 20, 20), np.uint8))
-    with pytest.raises(RequestError):
-        geounet.evaluate_model(model, scene=scene, truth=small, device="cpu")
+    with pytest.raises(RequestError, match=r"small\.tif is no truth of .*scene\.tif: .* different grids"):
+        geounet.evaluate_model(model, scene=scene, truth=small, device="cpu", maps=tmp_path / "maps")
+    assert not (tmp_path / "maps").exists(), "found out before anything is mapped"
     capsys.readouterr()
     for arguments in (
         ["--model", "nothing", str(scene), str(truth)],

@@ -50,6 +50,16 @@ def test_what_cannot_be_shown_is_refused(maps, scene, tmp_path):
     with pytest.raises(RequestError, match="another scene"):
         geounet.preview(other, maps)
     small = packages.write_scene(tmp_path / "small.tif", np.ones((1, 20, 20), np.uint8))
+    elsewhere = packages.write_scene(
+        tmp_path / "elsewhere.tif",
+        packages.texture((150, 170)),
+        transform=packages.UTM @ packages.UTM.translation(900, 0),
+    )
+    with pytest.raises(RequestError, match="lie at different places; is it another scene"):
+        geounet.preview(elsewhere, maps)
+    unknown = packages.write_scene(tmp_path / "unknown.tif", np.full((1, 150, 170), 255, np.uint8), nodata=255)
+    with pytest.raises(RequestError, match=r"unknown\.tif has no pixel with data in what is shown"):
+        geounet.preview(scene, maps, truth=unknown, output=tmp_path / "p")
     with pytest.raises(RequestError, match="grids") as caught:
         geounet.preview(scene, maps, truth=small, output=tmp_path / "p")
     assert "--resample" not in str(caught.value), "which preview has not"
