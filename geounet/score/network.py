@@ -36,7 +36,7 @@ class Network:
         """The network of LineStrings ``(n,)`` in metres, however they were cut into pieces."""
         noded = shapely.union_all(lines, grid_size=GRID)
         pieces = shapely.get_parts(shapely.line_merge(noded))
-        pieces = shapely.normalize(pieces[shapely.length(pieces) > 0])
+        pieces = _in_order(pieces[shapely.length(pieces) > 0])
         order = sorted(range(len(pieces)), key=lambda i: shapely.get_coordinates(pieces[i]).tolist())
         edges = pieces[np.array(order, dtype=np.intp)]
         return cls(edges, shapely.length(edges))
@@ -93,6 +93,25 @@ class Network:
                 stops.append((float(length), end))
             _link(graph, stops)
         return graph, nodes
+
+
+def _in_order(pieces: NDArray[Any]) -> NDArray[Any]:
+    """Each piece with the first point and in the direction that depend on where it lies alone.
+
+    A ring begins anywhere, but one that hangs on the network begins, and ends, where it does.
+    """
+    ends = np.stack([shapely.get_coordinates(shapely.get_point(pieces, at)) for at in (0, -1)], axis=1)  # (n, 2, 2)
+    _, at, count = np.unique(ends.reshape(-1, 2), axis=0, return_inverse=True, return_counts=True)
+    hangs = shapely.is_closed(pieces) & (count[at.reshape(-1, 2)[:, 0]] > 2)
+    turned = np.array([_backwards(piece) for piece in pieces], dtype=bool) & hangs
+    out = np.where(hangs, pieces, shapely.normalize(pieces))
+    out[turned] = shapely.reverse(pieces[turned])
+    return out
+
+
+def _backwards(line: Any) -> bool:
+    xy = shapely.get_coordinates(line).tolist()
+    return bool(xy[::-1] < xy)
 
 
 def _link(graph: nx.Graph, stops: list[tuple[float, Any]]) -> None:

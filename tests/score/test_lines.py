@@ -79,6 +79,20 @@ def test_points_on_edges_split_them():
     assert nx.shortest_path_length(graph, nodes[0], nodes[3], weight="length") == pytest.approx(100)
 
 
+def test_a_ring_hangs_on_the_network_where_it_does():
+    import networkx as nx
+
+    at_its_end = lines([(100, 100), (150, 120)])
+    for ring in (SQUARE, SQUARE[[2, 1, 3, 0]], shapely.reverse(SQUARE[[1, 0, 2, 3]])):
+        network = Network.of(np.concatenate([ring, at_its_end]))
+        assert len(network.edges) == 2
+        graph, _ = network.graph(network.places(spacing=60))
+        assert nx.number_connected_components(graph) == 1
+        assert [e.wkt for e in network.edges] == [
+            e.wkt for e in Network.of(np.concatenate([at_its_end, SQUARE])).edges
+        ]
+
+
 def test_of_two_ways_between_nodes_the_shorter_counts():
     import networkx as nx
 
