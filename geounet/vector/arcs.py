@@ -1,9 +1,10 @@
 """Arcs: borders from node to node, simplified and rounded one by one, each without knowledge of the others.
 
-A *node* is a vertex in which three borders or four meet, or one that was pinned; an *arc* runs from one node to
-the next. What becomes of an arc depends on its own corners and on one fixed set, that of all vertices of the raster
-as it was: a corner goes only if the closed triangle with its two neighbours holds no vertex but the arc's own that
-have gone already. That is enough, whatever becomes of the others and in whatever order:
+A *node* is a vertex in which three borders or four meet, one on the raster's rim, or one that was pinned; an *arc*
+runs from one node to the next. So what borders on the rim goes on doing so, corners of the raster included. What
+becomes of an arc depends on its own corners and on one fixed set, that of all vertices of the raster as it was: a
+corner goes only if the closed triangle with its two neighbours holds no vertex but the arc's own that have gone
+already. That is enough, whatever becomes of the others and in whatever order:
 
 - take two arcs A and B that do not meet but in nodes, and cut corners off A. A's new edge is a side of a triangle
   whose other two sides are A's as well. An edge of B that crossed the new edge would have to end in the triangle

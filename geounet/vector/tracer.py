@@ -36,7 +36,8 @@ _BORDERS = np.array([number.bit_count() for number in range(16)])
 """Of the directions from which borders lead from a vertex, how many these are."""
 
 OnVertices = Callable[[NDArray[np.int32], NDArray[np.bool_]], None]
-"""Takes vertices ``(n, 2)`` as (column, row), and whether each is a node, in which three borders or four meet."""
+"""Takes vertices ``(n, 2)`` as (column, row), and whether each is a node: three borders or four meet in it, or it
+lies on the raster's rim."""
 
 
 class Tracer:
@@ -114,10 +115,10 @@ class Tracer:
         rim = None if self._rim_above is None else np.ones((1, self.width), np.bool_)
         if self._lut.size:
             lut, self._lut = self._lut, np.full(256, OUTSIDE, np.int32)
-            self._sweep(np.zeros((1, self.width), np.uint8), None, None, rim, None)
+            self._sweep(np.zeros((1, self.width), np.uint8), None, None, rim, None, last=True)
             self._lut = lut
         else:
-            self._sweep(np.full((1, self.width), OUTSIDE, np.int32), None, None, rim, None)
+            self._sweep(np.full((1, self.width), OUTSIDE, np.int32), None, None, rim, None, last=True)
         return self._emit()
 
     def _sweep(
@@ -127,6 +128,8 @@ class Tracer:
         outside: NDArray[np.bool_] | None,
         rim: NDArray[np.bool_] | None,
         values: NDArray[np.float64] | None,
+        *,
+        last: bool = False,
     ) -> None:
         rows = np.ascontiguousarray(rows, self._rows_dtype)
         conf = _NO_BYTES if confidence is None else np.ascontiguousarray(confidence)
@@ -157,9 +160,15 @@ class Tracer:
             self.row += taken
             if self._on_vertices is not None:
                 new = slice(known, int(self._counts[N_VERTICES]))
-                self._on_vertices(self._vertices.xy[new], _BORDERS[self._vertices.cells[new, FLAGS] >> 8] > 2)
+                self._on_vertices(self._vertices.xy[new], self._nodes(new, last=last))
             if done < rows.shape[0]:
                 self._make_room()
+
+    def _nodes(self, new: slice, *, last: bool) -> NDArray[np.bool_]:
+        """Which of some vertices are nodes; on the rim all are, or outlines would be cut off it."""
+        x, y = self._vertices.xy[new].T
+        meet = _BORDERS[self._vertices.cells[new, FLAGS] >> 8] > 2
+        return np.asarray(meet | (x == 0) | (x == self.width) | (y == 0) | last)
 
     @property
     def unfinished(self) -> int:

@@ -57,6 +57,10 @@ def check(labels: Labels, tolerance: float, *, smooth: bool) -> None:
         if not smooth:
             corners, known = (set(map(tuple, shapely.get_coordinates(g))) for g in (found, plain))
             assert corners <= known
+        height, width = labels.shape
+        rim = shapely.box(0, 0, width, height).exterior
+        lost = rim.intersection(footprint).difference(shapely.union_all(found))
+        assert lost.length < 1e-9, "along the raster's rim nothing is cut off"
     for rows in (1, 3):
         again = drawn(labels, outline, rows=rows)[1]
         assert (shapely.to_wkb(found) == shapely.to_wkb(again)).all()
@@ -82,6 +86,13 @@ def test_any_raster(labels: Labels, tolerance: float, smooth: bool) -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_known_shapes(name: str, smooth: bool) -> None:
     check(SHAPES[name], 4.0, smooth=smooth)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_the_scene_keeps_its_rectangle(smooth: bool) -> None:
+    labels = np.kron(np.random.default_rng(1).integers(0, 2, (4, 5)), np.ones((5, 5))).astype(np.uint8)
+    _, found = drawn(labels, Outline(tolerance=10.0, smooth=smooth, pixel=(1.0, 1.0)))
+    assert shapely.union_all(found).equals(shapely.box(0, 0, 25, 20))
 
 
 def test_a_border_that_would_fall_upon_another_stays() -> None:
