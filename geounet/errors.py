@@ -5,10 +5,12 @@
     │   ├── SceneError          a raster that cannot be read as a scene
     │   ├── ModelError          a model package that is broken, or does not fit
     │   ├── ConfigError         an option or a configuration value that is wrong
+    │   │   └── ClusterError    the scheduler or cluster that it names does not take the work
     │   ├── BusyError           another run holds the output folder
     │   └── MissingExtraError   an optional library is not installed
     ├── WorkError               something failed in the work; what was finished is kept   exit 1
-    │   └── BlocksFailed        some blocks kept failing; the others are finished
+    │   ├── BlocksFailed        some blocks kept failing; the others are finished
+    │   └── NoWorkers           no Dask worker came, or scheduler or workers have gone
     └── Interrupted             Ctrl-C or SIGTERM; the same command goes on        exit 130
         └── ReaderGone          nobody reads what is printed: `geounet … | head`   exit 1, or 130 at work
 
@@ -42,6 +44,10 @@ class ConfigError(RequestError):
     """An option or a configuration value is wrong."""
 
 
+class ClusterError(ConfigError):
+    """The scheduler or cluster that a configuration names does not take the work; no scene is to blame."""
+
+
 class BusyError(RequestError):
     """Another run holds the output folder."""
 
@@ -63,6 +69,10 @@ class WorkError(GeounetError):
 
 class BlocksFailed(WorkError):
     """Some blocks kept failing; the other blocks are finished and kept."""
+
+
+class NoWorkers(WorkError):
+    """No Dask worker came, or scheduler or workers have gone; no scene is to blame."""
 
 
 class Interrupted(GeounetError):

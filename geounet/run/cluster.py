@@ -100,8 +100,8 @@ def connect(
 ) -> Iterator[Client]:
     """A client of the user's scheduler, of a cluster that is started, of local processes, or of threads here.
 
-    Of what is local, nothing listens on other than loopback. Raises ConfigError where the scheduler does not answer
-    or the cluster cannot be started.
+    Of what is local, nothing listens on other than loopback. Raises ClusterError where the scheduler does not
+    answer or the cluster cannot be started.
     """
     who = _Who(workers=workers, scheduler=scheduler, cluster=cluster)
     if _kept is not None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from geounet.errors import Interrupted, RequestError, SceneError, WorkError
+from geounet.errors import Interrupted, NoWorkers, RequestError, SceneError, WorkError
 from geounet.run.flights import Flight, Flights
 from geounet.run.lookout import Departure, Lookout
 from geounet.run.muster import Muster
@@ -167,18 +167,20 @@ class _Dispatcher:
         if alive:
             self._last_seen = time.monotonic()
         elif time.monotonic() - self._last_seen > _PATIENCE:
-            raise WorkError(self._nobody_left())
+            raise self._nobody_left()
 
     def _find_scheduler(self, error: BaseException | None) -> None:
         self.lookout.wait_for_scheduler(error, patience=_ANSWER)
         self._looked = float("-inf")  # it may be another one, with other workers
 
-    def _nobody_left(self) -> str:
+    def _nobody_left(self) -> WorkError:
+        """What to raise: a block may be what killed them."""
         held = ", ".join(map(str, self._stretches.suspects))
         blame = f"; some died with block {held} in their hands" if held else ""
         silent = f" ({len(self._given_up)} gave no sign of life)" if self._given_up else ""
         unfit = f" ({len(self._muster.unfit)} cannot take part)" if self._muster.unfit else ""
-        return (
+        kind = WorkError if held else NoWorkers
+        return kind(
             f"the Dask workers have gone{silent}{unfit}{blame}; what is finished is kept; start workers and run "
             "the same command again"
         )

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from geounet.errors import WorkError
+from geounet.errors import NoWorkers
 from geounet.run.work import Receipt
 from geounet.run.worker import TOPIC
 
@@ -73,19 +73,19 @@ class Lookout:
         return workers
 
     def wait_for_scheduler(self, error: BaseException | None, *, patience: float) -> None:
-        """Until the connection that was lost with ``error`` is there again. Raises WorkError where it does not come
+        """Until the connection that was lost with ``error`` is there again. Raises NoWorkers where it does not come
         back, or where the scheduler is there and does not answer."""
         deadline = time.monotonic() + patience
         time.sleep(_KNOCK)
         while self._client.status != "running":  # the client itself looks for it, and closes when it gives up
             if self._client.status in ("closing", "closed") or time.monotonic() > deadline:
-                raise WorkError(
+                raise NoWorkers(
                     "the Dask scheduler has gone; what is finished is kept; start it and its workers, and run the "
                     "same command again"
                 ) from error
             time.sleep(_KNOCK)
         if isinstance(error, TimeoutError):
-            raise WorkError(
+            raise NoWorkers(
                 f"the Dask scheduler has not answered for {patience:.0f} seconds; what is finished is kept; run "
                 "the same command again"
             ) from error

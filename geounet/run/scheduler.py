@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from distributed import Client
 from distributed.security import Security
 
-from geounet.errors import ConfigError
+from geounet.errors import ClusterError
 from geounet.run.cluster_config import TlsFiles
 
 _KNOCK = 3.0  # seconds that a scheduler may take to accept a connection, and to say its first word
@@ -24,7 +24,7 @@ _CERTIFICATES = (
 def security_of(tls: TlsFiles | None) -> Security:
     """Certificates for every role: the files given, else those of Dask's own configuration.
 
-    Raises ConfigError where a file cannot be read.
+    Raises ClusterError where a file cannot be read.
     """
     if tls is None:
         return Security()
@@ -43,7 +43,7 @@ def _check_readable(name: str, path: Path) -> None:
     try:
         path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{name} {path}: {error.strerror}") from error
+        raise ClusterError(f"{name} {path}: {error.strerror}") from error
 
 
 def _context(security: Security, name: str) -> ssl.SSLContext | None:
@@ -51,13 +51,13 @@ def _context(security: Security, name: str) -> ssl.SSLContext | None:
     try:
         context: ssl.SSLContext | None = security.get_connection_args("client")["ssl_context"]
     except (OSError, ValueError) as error:  # SSLError is an OSError
-        raise ConfigError(f"{name}: the certificates cannot be used: {_reason(error)}") from error
+        raise ClusterError(f"{name}: the certificates cannot be used: {_reason(error)}") from error
     return context
 
 
 @contextmanager
 def external(address: str, tls: TlsFiles | None) -> Iterator[Client]:
-    """A client of the scheduler at ``address``. ConfigError, in one line, where there is none for us."""
+    """A client of the scheduler at ``address``. ClusterError, in one line, where there is none for us."""
     security = security_of(tls)
     _knock(address, security)
     try:
@@ -66,14 +66,14 @@ def external(address: str, tls: TlsFiles | None) -> Iterator[Client]:
         raise _silent(address, error) from error
     try:
         if not client.scheduler_info(n_workers=-1)["workers"]:
-            raise ConfigError(f"--scheduler {address} has no workers; start some with: dask worker {address}")
+            raise ClusterError(f"--scheduler {address} has no workers; start some with: dask worker {address}")
         yield client
     finally:
         client.close()
 
 
 def _knock(address: str, security: Security) -> None:
-    """ConfigError where nobody listens there, or somebody who speaks otherwise; Dask would try again, for long.
+    """ClusterError where nobody listens there, or somebody who speaks otherwise; Dask would try again, for long.
 
     A Dask scheduler speaks first; one with TLS waits for the client's greeting.
     """
@@ -105,7 +105,7 @@ def _knock_plainly(address: str, place: tuple[str, int]) -> None:
         except OSError:  # it keeps silent, or has hung up
             pass
     if _speaks_tls(place):
-        raise ConfigError(
+        raise ClusterError(
             f"--scheduler {address} speaks TLS; expected tls://{place[0]}:{place[1]}, and certificates: "
             f"{_CERTIFICATES}"
         )
@@ -129,21 +129,21 @@ def _speaks_tls(place: tuple[str, int]) -> bool:
 def _knock_with_tls(address: str, place: tuple[str, int], security: Security) -> None:
     context = _context(security, f"--scheduler {address}")
     if context is None:
-        raise ConfigError(f"--scheduler {address} needs certificates; {_CERTIFICATES}")
+        raise ClusterError(f"--scheduler {address} needs certificates; {_CERTIFICATES}")
     plain = _connected(address, place)
     try:
         with plain, context.wrap_socket(plain, server_hostname=place[0]) as secured:
             secured.recv(1)  # of TLS 1.3 it is only known now whether our certificate was taken
     except ssl.SSLCertVerificationError as error:
-        raise ConfigError(
+        raise ClusterError(
             f"--scheduler {address} shows a certificate that cluster.tls.ca does not vouch for ({_reason(error)})"
         ) from error
     except ssl.SSLError as error:
         if "ALERT" in (error.reason or ""):
-            raise ConfigError(
+            raise ClusterError(
                 f"--scheduler {address} refuses our certificate ({_reason(error)}); expected one from its own CA"
             ) from error
-        raise ConfigError(
+        raise ClusterError(
             f"--scheduler {address} does not speak TLS ({_reason(error)}); expected tcp://{place[0]}:{place[1]}, "
             "or a scheduler started with --tls-ca-file, --tls-cert and --tls-key"
         ) from error
@@ -156,8 +156,8 @@ def _reason(error: Exception) -> str:
     return str(reason).lower().replace("_", " ") if isinstance(error, ssl.SSLError) else str(reason)
 
 
-def _silent(address: str, error: Exception) -> ConfigError:
-    return ConfigError(
+def _silent(address: str, error: Exception) -> ClusterError:
+    return ClusterError(
         f"--scheduler {address} does not answer ({error}); expected tcp://host:port or tls://host:port of a "
         "running dask scheduler"
     )

@@ -12,7 +12,7 @@ from typing import Any
 from distributed import Client
 from distributed.security import Security
 
-from geounet.errors import ConfigError, GeounetError, MissingExtraError, WorkError
+from geounet.errors import ClusterError, GeounetError, MissingExtraError, NoWorkers
 from geounet.run.cluster_config import StartedCluster
 from geounet.run.kubernetes import start_on_kubernetes
 from geounet.run.queue_cluster import start_in_queue
@@ -33,7 +33,7 @@ def is_closing() -> bool:
 def started(config: StartedCluster) -> Iterator[Client]:
     """Start a cluster on other machines; a client of it, once a worker has come.
 
-    Raises MissingExtraError without the library, ConfigError where it cannot be started, WorkError where no worker
+    Raises MissingExtraError without the library, ClusterError where it cannot be started, NoWorkers where no worker
     comes. The cluster is closed at the end of the body, however that ends.
     """
     global _closing  # noqa: PLW0603  asked by whoever ends the process
@@ -86,7 +86,7 @@ def _one_line(config: StartedCluster) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ConfigError(f"cluster: {config.kind} cannot be started: {reason}") from error
+        raise ClusterError(f"cluster: {config.kind} cannot be started: {reason}") from error
 
 
 _TALKATIVE = ("asyncssh", "dask_jobqueue", "dask_kubernetes", "kr8s", "httpx", "tornado.application", "asyncio")
@@ -129,10 +129,10 @@ def _await_workers(client: Client, config: StartedCluster, said: _Said) -> None:
         except TimeoutError as error:
             if said.last is not None:
                 reason = " ".join(str(said.last).split())
-                raise ConfigError(f"cluster: {config.kind} cannot start workers: {reason}") from said.last
+                raise ClusterError(f"cluster: {config.kind} cannot start workers: {reason}") from said.last
             if time.monotonic() > until:
                 where = getattr(config, "log_directory", None)
-                raise WorkError(
+                raise NoWorkers(
                     f"cluster: no {config.kind} worker came within {config.wait:g} s; look at the queue"
                     f"{f' and into {where}' if where else ''}, or give a longer cluster.wait"
                 ) from error

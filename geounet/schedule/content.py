@@ -8,9 +8,11 @@ from itertools import zip_longest
 from pathlib import Path
 
 from geounet.errors import SceneError
+from geounet.io import plain_vrt
 from geounet.run.options import InferOptions
 
-_SIDECARS = (".msk", ".aux.xml", ".hdr")
+_BESIDE = (".msk", ".aux.xml", ".hdr")
+"""Behind the whole name of a raster: what GDAL reads with it."""
 
 Memory = tuple[Callable[[str, str], str | None], Callable[[str, str, str], None]]
 """What is known about a file under a stamp, and how to remember it: `Ledger.digest_of` and `remember_digest`."""
@@ -54,7 +56,31 @@ def input_contents(options: InferOptions, memory: Memory) -> dict[str, str]:
 def _files(path: Path) -> list[Path]:
     if path.is_dir():  # a product folder
         return sorted(file for file in path.rglob("*") if file.is_file())
-    return [path, *(beside for s in _SIDECARS if (beside := path.with_name(path.name + s)).is_file())]
+    return [file for member in (path, *_members(path)) for file in (member, *_beside(member))]
+
+
+def _members(path: Path) -> Sequence[Path]:
+    """The files of a plain VRT, whose pixels are theirs; of what is none, none."""
+    if path.suffix.lower() != ".vrt":
+        return ()
+    try:
+        return plain_vrt.sources(path)
+    except (SceneError, OSError):  # the scene will fail, and say why
+        return ()
+
+
+def _beside(path: Path) -> list[Path]:
+    """What GDAL reads with a raster: its mask, what was noted of it, where it lies.
+
+    World files bear the first and the last letter of its suffix and a w, its suffix and a w, or wld; see
+    https://gdal.org/drivers/raster/wld.html and GDALReadWorldFile. A .prj is not read.
+    """
+    ending = path.suffix[1:]
+    alone = [f"{ending[:1]}{ending[-1:]}w", f"{ending}w", "wld", "tab", "hdr"]
+    stems = [path.stem + "." + text for name in alone for text in (name.lower(), name.upper())]
+    names = [path.name + suffix for suffix in _BESIDE] + stems
+    there = [path.with_name(name) for name in dict.fromkeys(names) if name != path.name]
+    return [file for file in there if file.is_file()]
 
 
 def _file_digest(path: Path, memory: Memory) -> str:

@@ -126,6 +126,17 @@ class Ledger:
 
     # whose turn it is
 
+    def is_due(self, recipe: str) -> bool:
+        """Whether there is a scene that may be begun now, for whoever claims it first."""
+        self._free_abandoned(recipe)
+        return bool(
+            self._db.rows(
+                "SELECT key FROM geounet_scenes WHERE recipe = ? AND state = 'waiting' AND not_before <= :now "
+                "LIMIT 1",
+                [recipe],
+            )
+        )
+
     def claim(self, recipe: str, *, lease: float) -> Entry | None:
         """Take the next scene for ``lease`` seconds; None where none may be begun now."""
         self._free_abandoned(recipe)

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from geounet.errors import GeounetError, Interrupted
+from geounet.errors import ClusterError, GeounetError, Interrupted, MissingExtraError, NoWorkers
 from geounet.run.pipeline import infer_plan, plan_scene
 from geounet.run.progress import Progress
 from geounet.run.result import Run
@@ -30,6 +30,8 @@ from geounet.schedule.retention import BLOCKS_IN, Retention, holds_blocks
 from geounet.schedule.shelf import write_shelf
 from geounet.schedule.signals import call_hook, post_webhook, write_metrics
 
+_FOR_ALL = (ClusterError, NoWorkers, MissingExtraError)
+"""What every other scene would meet as well."""
 _SHELF_EVERY = 30.0  # seconds between two writings of catalogue and index, which grow with all scenes
 
 
@@ -62,8 +64,9 @@ def run_once(
 ) -> Outcome:
     """Process every scene that is new or due, at most ``limit``; others may run on the same ledger meanwhile.
 
-    Raises RequestError where the configuration cannot work, WorkError where the disk is too full to begin a scene,
-    Interrupted after Ctrl-C: what was claimed is given back, and goes on where it stopped.
+    Raises RequestError where the configuration cannot work, WorkError where the disk is too full to begin a scene
+    that is due or where no Dask worker takes it, Interrupted after Ctrl-C: what was claimed is given back, and goes
+    on where it stopped.
     """
     from geounet.run.cluster import one_cluster
 
@@ -96,7 +99,8 @@ class _Look:
         self._tell("found", new=outcome.new, **self._ledger.counts(self._recipe))
         try:
             while limit is None or outcome.published + outcome.failed < limit:
-                self._retention.make_room()
+                if self._ledger.is_due(self._recipe):
+                    self._retention.make_room()
                 entry = self._ledger.claim(self._recipe, lease=self._config.retry.lease)
                 if entry is None:
                     break
@@ -118,12 +122,14 @@ class _Look:
                 )
                 final, run = self._make(entry)
             except (KeyboardInterrupt, Interrupted) as stop:
-                with suppress(TakenOver):
-                    self._ledger.give_back(entry.key)
+                self._give_back(entry)
                 raise Interrupted(
                     f"stopped; {entry.name} goes on where it stopped when the same command is given"
                 ) from stop
             except TakenOver:
+                raise
+            except _FOR_ALL:
+                self._give_back(entry)
                 raise
             except Exception as error:  # noqa: BLE001  one scene's trouble must not stop the others
                 self._failed(entry, error)
@@ -133,6 +139,10 @@ class _Look:
             outcome.published += 1
         except TakenOver as error:
             self._warn(f"{entry.name}: {error}")
+
+    def _give_back(self, entry: Entry) -> None:
+        with suppress(TakenOver):
+            self._ledger.give_back(entry.key)
 
     def _make(self, entry: Entry) -> tuple[Path, Run | None]:
         """Compute and publish; no run where an earlier one had published it and died before it said so.

@@ -54,7 +54,8 @@ class Retention:
             shutil.rmtree(work, ignore_errors=True)
 
     def tidy(self) -> None:
-        """Blocks go that are too old, or that a newer version of their scene has taken over."""
+        """Blocks go that are too old, that a newer version of their scene has taken over, or that the disk lacks
+        room for."""
         oldest = time.time() - self._config.keep.parts
         newer: set[tuple[str, str, str]] = set()
         for entry in self._with_blocks():
@@ -62,23 +63,30 @@ class Retention:
             if same & newer or (entry.finished or 0) < oldest:
                 self._forget(entry)
             newer.add((entry.source, entry.recipe, entry.state))
+        self._has_room()
 
     def make_room(self) -> None:
         """Where the disk is fuller than it may be, blocks go, the oldest first.
 
         Raises WorkError where it still is: no scene is to be begun.
         """
+        if not self._has_room():
+            root, needed = self._config.root, self._config.keep.free
+            raise WorkError(
+                f"{root} has {human.size(free_bytes(root))} left; keep.free is {human.size(needed)}: "
+                "no scene is begun before there is more room"
+            )
+
+    def _has_room(self) -> bool:
+        """Whether the disk is no fuller than it may be, if need be without some blocks."""
         root, needed = self._config.root, self._config.keep.free
         if free_bytes(root) >= needed:
-            return
+            return True
         for entry in reversed(list(self._with_blocks())):
             self._forget(entry)
             if free_bytes(root) >= needed:
-                return
-        raise WorkError(
-            f"{root} has {human.size(free_bytes(root))} left; keep.free is {human.size(needed)}: "
-            "no scene is begun before there is more room"
-        )
+                return True
+        return False
 
     def _with_blocks(self) -> Iterator[Entry]:
         """The newest first; of another configuration on this ledger none."""

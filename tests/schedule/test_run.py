@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -324,6 +325,45 @@ def test_no_scene_is_begun_on_a_full_disk(place: MakePlace) -> None:
     assert process.returncode == 1
     assert "no scene is begun" in err
     assert there.states() == {"a": "waiting"}
+
+
+def test_a_full_disk_is_no_failure_where_nothing_is_due(place: MakePlace) -> None:
+    there = place()
+    there.add("a", seed=1)
+    there.run()
+    there.configure(keep={"free": "9000TiB"})
+    assert there.run()[-1]["published"] == 0
+    assert not list(there.out.glob("*/.geounet/*/parts/*")), "blocks have made room all the same"
+
+
+def test_a_scheduler_that_is_away_is_no_fault_of_the_scene(place: MakePlace) -> None:
+    with socket.socket() as nobody:  # a port that is taken, and at which nobody listens
+        nobody.bind(("127.0.0.1", 0))
+        away = f"tcp://127.0.0.1:{nobody.getsockname()[1]}"
+        there = place()
+        there.configure(infer={"model": str(there.model), "device": "cpu", "scheduler": away})
+        for seed, name in enumerate("ab"):
+            there.add(name, seed=seed)
+        process = there.start("--json")
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert (err.count("\n"), f"{away} does not answer" in err) == (1, True), err
+    said = [json.loads(line) for line in out.splitlines()]
+    assert (len(events(said, "begin")), events(said, "failed")) == (1, [])
+    entries = there.ledger("list", "--json")
+    assert [(entry["state"], entry["attempts"]) for entry in entries] == [("waiting", 0)] * 2
+
+
+def test_a_corrected_world_file_moves_the_map(place: MakePlace) -> None:
+    there = place()
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        write_scene(there.scenes / "a.tif", texture((90, 80), seed=1), crs=None, transform=None)
+    for west in (1000, 2000):
+        (there.scenes / "a.tfw").write_text(f"0.5\n0\n0\n-0.5\n{west}.25\n4999.75\n")
+        assert len(events(there.run(), "published")) == 1
+        with rasterio.open(there.out / "a" / "landuse.tif") as file:
+            assert tuple(file.transform)[:6] == (0.5, 0, west, 0, -0.5, 5000)
+    assert folders(there) == {"a"}
 
 
 def test_a_dry_run_writes_nothing(place: MakePlace) -> None:
