@@ -1,8 +1,8 @@
 """A mask cut anew from its probabilities: at another threshold, or at two with hysteresis.
 
 What is left is a label raster and a confidence raster, as a run leaves them, so that everything after goes on
-as ever. Probabilities are those that labels and confidences hold together, in steps of 1/250, or a raster of
-floats from 0 to 1. Two passes, rows at a time.
+as ever. Probabilities are those that labels and confidences hold together, in steps of 1/250, or those of a raster:
+values from 0 to 1, or numbers that become such by the band's scale and offset. Two passes, rows at a time.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from geounet.model.canvas import CONFIDENCE_SCALE, THRESHOLD_SLACK
 from geounet.model.spec import NODATA
 
 _ROWS = 512
+_SCALE_SLACK = 1e-3
+"""By how much a scale that was rounded may carry a probability over 0 or 1."""
 _STRIP = 16
 
 
@@ -62,7 +64,7 @@ class Threshold:
 
 
 class Probabilities:
-    """Open rasters that say how probable a mark is: floats, or a mask and its confidence."""
+    """Open rasters that say how probable a mark is: floats, numbers with a scale, or a mask and its confidence."""
 
     def __init__(self, labels: str | Path, confidence: str | Path | None, *, own: float | None = None) -> None:
         """``own``: the threshold at which ``labels`` were cut, where that is known.
@@ -74,7 +76,10 @@ class Probabilities:
         self._confidence: Raster | None = None
         try:
             self._raster = self._open(labels)
-            if self._raster.dtype.kind != "f":
+            self._scale, self._offset = self._scaling()
+            if confidence is None and (self._scale, self._offset) != (1.0, 0.0):
+                self._refuse_confidence(labels)
+            elif self._raster.dtype.kind != "f":
                 self._confidence = self._with_confidence(labels, confidence)
         except BaseException:
             self.close()
@@ -85,11 +90,27 @@ class Probabilities:
         self._stack.callback(raster.close)
         return raster
 
+    def _scaling(self) -> tuple[float, float]:
+        """By which probabilities are ``value * scale + offset``: https://gdal.org/user/raster_data_model.html"""
+        band = self._raster.indexes[0] - 1
+        return float(self._raster.dataset.scales[band]), float(self._raster.dataset.offsets[band])
+
+    def _refuse_confidence(self, path: str | Path) -> None:
+        """SceneError for a run's confidences, which have a scale too: of no, where the label is no."""
+        described = self._raster.descriptions[0] or ""
+        if "GEOUNET_MODEL" in self._raster.dataset.tags() and described.endswith(" confidence"):
+            raise SceneError(
+                f"--threshold: {path} says how sure the labels are, not how probable a mark is; give the mask, and "
+                f"--confidence {path}"
+            )
+
     def _with_confidence(self, labels: str | Path, path: str | Path | None) -> Raster:
         if path is None:
+            full = np.iinfo(self._raster.dtype).max
             raise SceneError(
-                f"--threshold: {labels} has labels, not probabilities; give --confidence FILE.tif beside it, or a "
-                "raster of floats from 0 to 1"
+                f"--threshold: {labels} has {self._raster.dtype} pixels and no scale: labels, not probabilities; "
+                f"beside a mask give --confidence FILE.tif; if {full} stands for a probability of 1, say so with: "
+                f"gdal_translate -a_scale {1 / full:.9g} {labels} scaled.tif"
             )
         found = self._open(path)
         bytes_both = self._raster.dtype == found.dtype == np.uint8
@@ -125,13 +146,17 @@ class Probabilities:
     def _floats(
         self, data: NDArray[Any], valid: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        told, slack = "", 0.0
+        if (self._scale, self._offset) != (1.0, 0.0):
+            data = data * self._scale + self._offset
+            told, slack = f", with its scale of {self._scale:g} and its offset of {self._offset:g}", _SCALE_SLACK
         p = np.where(valid, data, 0).astype(np.float32)
-        if p.size and not (p.min() >= 0 and p.max() <= 1):
+        if p.size and not (p.min() >= -slack and p.max() <= 1 + slack):
             raise SceneError(
-                f"--threshold: {self._raster.source.label} holds values from {p.min():g} to {p.max():g}; expected "
-                "probabilities from 0 to 1"
+                f"--threshold: {self._raster.source.label} holds values from {p.min():g} to {p.max():g}{told}; "
+                "expected probabilities from 0 to 1"
             )
-        return p, valid
+        return np.clip(p, 0, 1), valid
 
     def _bytes(
         self, labels: NDArray[Any], valid: NDArray[np.bool_], sure: NDArray[Any]

@@ -84,7 +84,7 @@ def vectorize(
         smooth: round the corners that are left, again without gaps and overlaps.
         threshold: cut a mask anew at this probability; ``0.5:0.3`` also keeps pixels of at least 0.3 that hang
             together with some of at least 0.5. ``labels`` is then 0 and 1 with its ``confidence``, or a raster of
-            probabilities (floats); just the mask becomes polygons.
+            probabilities (floats, or numbers with a scale); just the mask becomes polygons.
         stats: a raster on the same grid: mean, least and greatest value under each polygon, for every band.
         cleaned: a GeoTIFF to write: the labels after ``min_area`` and ``min_hole``.
         formats: of ``geojson``, ``geojsonseq`` (a feature in each line), ``geojsons`` (the same with record

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,45 @@ def test_a_mask_at_another_threshold(threshold: str, tmp_path: Path) -> None:
     assert (found != expected).mean() < 0.02  # bytes are steps of 1/250
     assert frame.confidence_mean.min() >= weak - 0.002
     assert sorted(x.name for x in tmp_path.iterdir() if x.suffix != ".tif") == ["m.gpkg", "o.gpkg"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "full", "offset"), [("uint8", 255, 0), ("uint8", 100, 0), ("uint16", 10000, 0), ("int16", 1000, 0.5)]
+)
+def test_probabilities_as_numbers_with_a_scale(dtype: str, full: int, offset: float, tmp_path: Path) -> None:
+    p = np.arange(1, 3001).reshape(60, 50) / 3000
+    stored = np.rint((p - offset) * full).astype(dtype)
+    source = raster(tmp_path / "p.tif", stored, nodata=None)
+    with rasterio.open(source, "r+") as file:
+        file.scales, file.offsets = [round(1 / full, 9)], [offset]
+    vectorize(source, output=tmp_path / "o.gpkg", formats=["gpkg"], threshold="0.6")
+    expected = stored / full + offset >= 0.6 - 1e-6
+    assert np.array_equal(burnt(tmp_path / "o.gpkg", source, fill=0) == 1, expected)
+    with rasterio.open(source, "r+") as file:
+        file.scales = [2 / full]
+    with pytest.raises(SceneError, match=r"with its scale of .*expected probabilities from 0 to 1"):
+        vectorize(source, threshold="0.6")
+
+
+@pytest.mark.skipif(shutil.which("gdal_translate") is None, reason="GDAL's own programs are not installed")
+def test_the_refusal_of_bytes_names_a_command_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    stored = np.arange(3000).reshape(60, 50).astype(np.uint8)
+    raster(tmp_path / "p.tif", stored, nodata=255)
+    with pytest.raises(SceneError) as refused:
+        vectorize("p.tif", threshold="0.6")
+    subprocess.run(str(refused.value).partition("with: ")[2].split(), check=True, capture_output=True)
+    vectorize("scaled.tif", output="o.gpkg", formats=["gpkg"], threshold="0.6")
+    assert np.array_equal(burnt(tmp_path / "o.gpkg", tmp_path / "p.tif", fill=0), (stored >= 153) & (stored < 255))
+
+
+def test_confidences_of_a_run_are_no_probabilities_of_marks(tmp_path: Path) -> None:
+    source = raster(tmp_path / "road_confidence.tif", np.full((60, 50), 240, np.uint8), nodata=255)
+    with rasterio.open(source, "r+") as file:
+        file.scales, file.descriptions = [1 / 250], ["road confidence"]
+        file.update_tags(GEOUNET_MODEL="m 1")
+    with pytest.raises(SceneError, match=r"how sure the labels are.*give the mask, and --confidence"):
+        vectorize(source, threshold="0.6")
 
 
 def test_the_own_threshold_gives_the_labels_back(tmp_path: Path) -> None:
