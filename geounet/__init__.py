@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from geounet.run.progress import Progress
     from geounet.run.result import Run
     from geounet.run.vector_result import VectorResult
-    from geounet.sample import write_sample
+    from geounet.sample.write import write_sample
     from geounet.score.scores import Scores
     from geounet.score.seams import Seams, check_seams
 
@@ -40,7 +40,7 @@ _HOME = {
     "road_graph": "geounet.io.road_graph",
     "load_model": "geounet.model.package",
     "vectorize": "geounet.api",
-    "write_sample": "geounet.sample",
+    "write_sample": "geounet.sample.write",
     "Progress": "geounet.run.progress",
     "Run": "geounet.run.result",
     "Plan": "geounet.run.plan",

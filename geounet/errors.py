@@ -48,6 +48,11 @@ class ClusterError(ConfigError):
     """The scheduler or cluster that a configuration names does not take the work; no scene is to blame."""
 
 
+def cannot_write(output: object, error: OSError) -> ConfigError:
+    """For a folder of results that does not take them."""
+    return ConfigError(f"{output} cannot be written: {error.strerror}; choose another --output")
+
+
 class BusyError(RequestError):
     """Another run holds the output folder."""
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from geounet.cli import show
 from geounet.cli.options import output_options
-
-if TYPE_CHECKING:
-    from geounet.sample.palette import Climate
+from geounet.sample.climate import CLIMATES, Climate
 
 
 @click.command(short_help="Write a synthetic sample scene with its truth.")
@@ -19,8 +15,8 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed is another town.")
 @click.option(
     "--climate",
-    type=click.Choice(["dry", "green"]),
-    default="dry",
+    type=click.Choice(CLIMATES),
+    default=CLIMATES[0],
     show_default=True,
     help="Sand and flat roofs, or lawns, woods and pitched roofs.",
 )
@@ -35,7 +31,7 @@ def sample(
     there. The same size, seed and climate give the same bytes everywhere.
     """
     from geounet.cli.progress import BarProgress, choose_progress
-    from geounet.sample import write_sample
+    from geounet.sample.write import write_sample
 
     progress = choose_progress(as_json=as_json, quiet=quiet)
     done = 0

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geounet.errors import ConfigError, ModelError, RequestError
+from geounet.errors import ConfigError, ModelError, RequestError, cannot_write
 from geounet.grid.window import Window
 from geounet.io.panels import paint_confidence, paint_errors, read_confidence, read_values, write_png
 from geounet.io.preview import HeadMap, overlay, paint, read_labels, stretch, view_window
@@ -63,7 +63,7 @@ def preview_run(
         target.mkdir(parents=True, exist_ok=True)
         return {name: write_png(path, pictures[name]) for name, path in files.items()}
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise ConfigError(f"{target} cannot be written: {error.strerror}; choose another --output") from error
+        raise cannot_write(target, error) from error
 
 
 def _pictures(

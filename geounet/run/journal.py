@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geounet.errors import BusyError, ConfigError
+from geounet.errors import BusyError, ConfigError, cannot_write
 from geounet.io.atomic import publish_text, sweep, sync
 from geounet.run.part import file_digest
 from geounet.run.receipts import Receipts
@@ -40,7 +40,7 @@ def hold(output: Path) -> Iterator[Path]:
         state.mkdir(parents=True, exist_ok=True)
         lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise ConfigError(f"{output} cannot be written: {error.strerror}; choose another --output") from error
+        raise cannot_write(output, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geounet.sample.climate import Climate
+
 Rgb = NDArray[np.float64]
-Climate = Literal["dry", "green"]
-"""Sand between the houses, or lawns, woods and pitched roofs."""
-CLIMATES: tuple[Climate, ...] = get_args(Climate)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,10 @@ import shapely
 from numpy.typing import NDArray
 
 from geounet.sample.cell import place_cars
+from geounet.sample.climate import Climate
 from geounet.sample.districts import draw_cell
 from geounet.sample.frame import MOTORWAY_HALF, Frame, cell_rng, make_frame
-from geounet.sample.palette import Climate, Palette, make_palette
+from geounet.sample.palette import Palette, make_palette
 from geounet.sample.sketch import (
     AVENUE,
     BRIDGE,

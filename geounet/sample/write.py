@@ -17,8 +17,8 @@ from geounet.grid.geobox import GeoBox, parse_crs
 from geounet.grid.window import Window
 
 if TYPE_CHECKING:
+    from geounet.sample.climate import Climate
     from geounet.sample.paint import Painted
-    from geounet.sample.palette import Climate
     from geounet.sample.town import Town
 
 GSD = 0.5
@@ -106,7 +106,7 @@ def write_sample(
 
 
 def _check(final: SamplePaths, *, size: int, seed: int, climate: str, overwrite: bool) -> None:
-    from geounet.sample.palette import CLIMATES
+    from geounet.sample.climate import CLIMATES
 
     if climate not in CLIMATES:
         raise RequestError(

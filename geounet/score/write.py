@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from geounet.errors import ConfigError
+from geounet.errors import cannot_write
 from geounet.io.atomic import publish_text
 from geounet.score.report import render
 from geounet.score.scores import Scores
@@ -30,7 +30,7 @@ def write_texts(folder: Path, facts: Mapping[str, Any], table: str, page: str) -
         folder.mkdir(parents=True, exist_ok=True)
         return [publish_text(folder / name, text) for name, text in zip(NAMES, texts, strict=True)]
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        raise ConfigError(f"{folder} cannot be written: {error.strerror}; choose another --output") from error
+        raise cannot_write(folder, error) from error
 
 
 def to_csv(rows: Iterable[Sequence[Any]], *, columns: Sequence[str] = ("class", "score")) -> str:

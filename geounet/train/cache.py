@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geounet.errors import ConfigError, SceneError, WorkError
+from geounet.errors import SceneError, WorkError, cannot_write
 from geounet.grid.geobox import GeoBox
 from geounet.train.open_source import OpenSource, strips
 from geounet.train.source import Source, content_key
@@ -179,9 +179,7 @@ class Cache:
         try:
             yield
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
-            raise ConfigError(
-                f"{self.folder} cannot be written: {error.strerror}; choose another --output"
-            ) from error
+            raise cannot_write(self.folder, error) from error
         except OSError as error:
             raise WorkError(
                 f"{what} cannot be stored in {self.folder}: {error.strerror or error}; "

@@ -14,7 +14,7 @@ from geounet.train.labels import LabelTable, Legend, burn_layer, class_value
 from geounet.train.source import Source
 
 if TYPE_CHECKING:
-    from geounet.sample.palette import Climate
+    from geounet.sample.climate import Climate
 
 SAMPLE_CLASSES = ["building", "land", "road", "vegetation", "water"]
 

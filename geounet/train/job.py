@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from geounet.errors import ConfigError
+from geounet.errors import ConfigError, cannot_write
 from geounet.model.networks import build_network
 from geounet.model.spec import ModelSpec
 from geounet.train import checkpoint
@@ -81,7 +81,7 @@ def begin(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise ConfigError(f"{folder} cannot be written: {error.strerror}; choose another --output") from error
+        raise cannot_write(folder, error) from error
     training = Training(
         config=config,
         spec=spec,

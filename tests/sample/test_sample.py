@@ -18,7 +18,7 @@ from shapely.geometry import shape
 
 from geounet.errors import RequestError
 from geounet.grid.window import Window
-from geounet.sample import SamplePaths, write_sample
+from geounet.sample.write import SamplePaths, write_sample
 from geounet.sample.noise import grain, value_noise
 from geounet.sample.paint import paint
 from geounet.sample.town import Town
@@ -198,7 +198,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
 _CUT_SHORT = """
 import resource, signal, sys
 from pathlib import Path
-from geounet.sample import write_sample
+from geounet.sample.write import write_sample
 for size in map(int, sys.argv[2:]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     try:
