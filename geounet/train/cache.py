@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from geounet.errors import SceneError, WorkError, cannot_write
 from geounet.grid.geobox import GeoBox
 from geounet.train.open_source import OpenSource, strips
-from geounet.train.source import Source, content_key
+from geounet.train.source import Source, beside, content_key
 
 GIB = 2**30
 
@@ -34,7 +34,9 @@ class Facts:
     """Key of the images' bytes."""
     geobox: GeoBox | None
     truth: str = ""
-    """Key of the labels' bytes; empty where an older version decoded the scene."""
+    """Key of the labels' bytes, and of what belongs to them; empty where an older version decoded the scene."""
+    beside: str = ""
+    """Key of what belongs to the images; empty where nothing does."""
 
     @property
     def area(self) -> int:
@@ -58,7 +60,8 @@ class Facts:
                 bands=len(source.bands),
                 dtype=str(opened.dtype),
                 content=content_key(source.image_files),
-                truth=content_key(source.label_files),
+                truth=content_key([*source.label_files, *_theirs(source.label_files)], whole=True),
+                beside=content_key(theirs) if (theirs := _theirs(source.image_files)) else "",
                 geobox=opened.geobox,
             )
         finally:
@@ -191,6 +194,11 @@ class Cache:
             with suppress(OSError):  # those that hold something stay
                 for folder in missing:
                     folder.rmdir()
+
+
+def _theirs(paths: Iterable[Path]) -> list[Path]:
+    """What belongs to files; a folder is whole in itself."""
+    return [part for path in paths if not path.is_dir() for part in beside(path)]
 
 
 def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[Any]]:

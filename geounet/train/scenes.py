@@ -34,7 +34,7 @@ class TrainScene:
     """(height, width): class values, NODATA or EMPTY."""
     synthetic: bool = False
     digest: str = ""
-    """Names the files (sizes and times) and the way they are read."""
+    """Names the contents of the files and the way they are read; a copy has the same."""
     origin: str = ""
     """What is drawn from as one: the scene's name, or that of the folder of chips."""
     files: tuple[Path, ...] = ()
@@ -99,7 +99,7 @@ def _scenes(bundle: Bundle, facts: Sequence[Facts], store: Cache | None) -> list
             image=image,
             labels=labels,
             synthetic=source.synthetic,
-            digest=bundle.key,
+            digest=_digest(source, f),
             origin=source.origin,
             files=source.image_files,
             content=f.content,
@@ -108,6 +108,12 @@ def _scenes(bundle: Bundle, facts: Sequence[Facts], store: Cache | None) -> list
         )
         for source, f, (image, labels) in zip(bundle.sources, facts, planes, strict=True)
     ]
+
+
+def _digest(source: Source, facts: Facts) -> str:
+    """Not by the files' times, which a copy does not keep; see docs/decisions/0018."""
+    told = (source.recipe, facts.content, facts.beside, facts.truth)
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()
 
 
 def _direct(source: Source, facts: Facts) -> tuple[Plane, Plane]:

@@ -57,41 +57,54 @@ class Source:
 
     @property
     def key(self) -> str:
-        """sha256 of the files (names, sizes, times) and of how they are read. SceneError for a missing file."""
-        layers = [replace(layer, path=Path(layer.path.name)) for layer in self.layers]  # a folder may move
-        how = (self.columns, self.bands, self.chosen, self.nodata, self.table, layers, self.background)
-        total = hashlib.sha256(repr(how).encode())
+        """sha256 of the files (names, sizes, times) and of how they are read. SceneError for a missing file.
+
+        It costs no byte of a file, and changes with any file: by it decoded scenes are known.
+        """
+        total = hashlib.sha256(repr(self._how).encode())
         for path in self.files:
             total.update(_state(path, self.name))
         return total.hexdigest()
 
+    @property
+    def recipe(self) -> str:
+        """sha256 of the files' names and of how they are read; a copy of the folder has the same."""
+        return hashlib.sha256(repr((self._how, [path.name for path in self.files])).encode()).hexdigest()
+
+    @property
+    def _how(self) -> tuple[object, ...]:
+        layers = [replace(layer, path=Path(layer.path.name)) for layer in self.layers]  # a folder may move
+        return (self.columns, self.bands, self.chosen, self.nodata, self.table, layers, self.background)
+
 
 def _state(path: Path, name: str) -> bytes:
     try:
-        parts = sorted(path.rglob("*")) if path.is_dir() else [p for p in _beside(path) if p.exists()]
+        parts = sorted(path.rglob("*")) if path.is_dir() else beside(path)
         stats = [path.stat(), *(part.stat() for part in parts)]
     except OSError as error:
         raise SceneError(f"scene {name!r}: {path} cannot be read: {error.strerror}; check the path") from error
     return repr((path.name, [(s.st_size, s.st_mtime_ns) for s in stats])).encode()
 
 
-def _beside(path: Path) -> list[Path]:
+def beside(path: Path) -> list[Path]:
     """Files that belong to one: the columns of a Shapefile, a raster's mask and georeference."""
     if path.suffix.lower() == ".shp":
-        return [path.with_suffix(".dbf")]
-    return [path.with_name(path.name + suffix) for suffix in (".msk", ".aux.xml")]
+        there = [path.with_suffix(suffix) for suffix in (".dbf", ".prj")]
+    else:
+        there = [path.with_name(path.name + suffix) for suffix in (".msk", ".aux.xml")]
+    return [file for file in there if file.exists()]
 
 
-def content_key(paths: Iterable[Path]) -> str:
+def content_key(paths: Iterable[Path], *, whole: bool = False) -> str:
     """sha256 of files' bytes, of folders that of all their files; equal for copies under whatever name.
 
-    All of small files, a sample of large ones.
+    All of small files, a sample of large ones (a MiB, spread over the file), unless they are read ``whole``.
     """
     total = hashlib.sha256()
     for path in (file for given in paths for file in _files(given)):
         size = path.stat().st_size
         total.update(size.to_bytes(8))
-        step = max(_SAMPLE, size // _SAMPLES)
+        step = _SAMPLE if whole else max(_SAMPLE, size // _SAMPLES)
         with path.open("rb") as file:
             for offset in range(0, size, step):
                 file.seek(offset)

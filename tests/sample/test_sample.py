@@ -18,11 +18,10 @@ from shapely.geometry import shape
 
 from geounet.errors import RequestError
 from geounet.grid.window import Window
-from geounet.sample.write import SamplePaths, write_sample
 from geounet.sample.noise import grain, value_noise
 from geounet.sample.paint import paint
 from geounet.sample.town import Town
-from geounet.sample.write import footprint, valid_mask
+from geounet.sample.write import SamplePaths, footprint, valid_mask, write_sample
 
 
 def digests(paths: SamplePaths) -> dict[str, str]:

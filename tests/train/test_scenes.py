@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +283,27 @@ def test_the_dubai_scenes_decode_as_their_pictures_say(shared_data: Path, tmp_pa
     here = scene.labels[544:1088, 509 : 509 + part.shape[1]]
     for value, color in enumerate([(60, 16, 152), (132, 41, 246), (110, 193, 228), (254, 221, 58), (226, 169, 41)]):
         assert np.array_equal(here == value, (part == color).all(-1))
+
+
+def test_data_are_known_by_what_they_hold_not_by_when_they_were_written(tmp_path: Path) -> None:
+    big = shared.tiny_labels(1300)  # more than a MiB, of which images are sampled and labels are not
+    (tmp_path / "here").mkdir()
+    shared.write_raster(tmp_path / "here" / "scene.tif", shared.tiny_image(big))
+    shared.write_raster(tmp_path / "here" / "labels.tif", big[None])
+    before = load(tmp_path / "here", labels="labels.tif").digest
+    there = shutil.copytree(tmp_path / "here", tmp_path / "there", copy_function=shutil.copyfile)
+    os.utime(there / "scene.tif", (1, 1))
+    assert load(there, labels="labels.tif").digest == before
+    data = bytearray((there / "labels.tif").read_bytes())
+    place = len(data) // 16 * 3 - 1000  # which no sample holds
+    sampled = content_key([there / "labels.tif"])
+    data[place] = (data[place] + 1) % 3
+    (there / "labels.tif").write_bytes(data)
+    assert content_key([there / "labels.tif"]) == sampled
+    assert load(there, labels="labels.tif").digest != before
+    assert load(tmp_path / "here", labels="labels.tif", nodata=0).digest != before, "read in another way"
+    (tmp_path / "here" / "scene.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    assert load(tmp_path / "here", labels="labels.tif").digest != before, "read with another sidecar"
 
 
 def test_the_card_has_one_digest_for_the_chips_of_a_group_and_it_is_that_of_their_bytes(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -336,6 +337,16 @@ def test_a_checkpoint_of_another_file_is_refused_unless_fresh(tiny: Write, tmp_p
     with pytest.raises(ConfigError, match="belongs to another training file"):
         train(tiny(seed=3), tmp_path / "out")
     assert train(tiny(seed=3), tmp_path / "out", fresh=True).is_dir()
+
+
+def test_a_copy_of_a_training_goes_on(tiny: Write, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    file = tiny()
+    train(file, tmp_path / "out")
+    copy = tmp_path.with_name(f"{tmp_path.name}-copy")
+    shutil.copytree(tmp_path, copy, copy_function=shutil.copyfile)  # as cp -r: with the times of the copy
+    assert plan_training(copy / file.name, copy / "out").done == 6
+    assert train(copy / file.name, copy / "out").is_dir()
 
 
 def test_scaling_is_computed_once_over_the_scenes_when_it_is_not_given(tiny: Write, tmp_path: Path) -> None:
