@@ -1,24 +1,22 @@
-"""Label rasters in: classes, rows, and the confidence beside them."""
+"""Label rasters in: rows, and the confidence beside them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
 
 from geounet.errors import SceneError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import access
 from geounet.io.checks import check_georeference
+from geounet.io.class_names import colours_of, names_of
 from geounet.io.gdal import CACHE_BYTES
 from geounet.io.layers import lies_on
 from geounet.io.nodata import either
@@ -26,9 +24,6 @@ from geounet.io.raster import Raster
 from geounet.model.spec import Head
 from geounet.vector.runs import OUTSIDE
 
-_TAG = re.compile(r"^CLASS_(-?\d+)$")
-_COLOUR = re.compile(r"\s+(#[0-9a-fA-F]{6})$")
-_MAX_SIDECAR = 2**20
 _STRIP_PIXELS = 2**21
 _MOST_STRIP_PIXELS = 2**23
 _LEAST_CACHE = 2**24
@@ -277,13 +272,7 @@ class LabelRaster:
 
     def class_colours(self) -> dict[int, str]:
         """``#rrggbb`` by pixel value: of the ``CLASS_<value>`` tags, else of the colour table; empty without."""
-        band = self._raster.indexes[0]
-        tags = self._raster.dataset.tags() | self._raster.dataset.tags(band)
-        named = {int(m[1]): c[1] for k, v in tags.items() if (m := _TAG.match(k)) and (c := _COLOUR.search(v))}
-        if named or self._raster.dataset.colorinterp[band - 1] != ColorInterp.palette:
-            return named
-        table = self._raster.dataset.colormap(band)
-        return {value: f"#{r:02x}{g:02x}{b:02x}" for value, (r, g, b, a) in table.items() if a}
+        return colours_of(self._raster)
 
     def close(self) -> None:
         """Close the files."""
@@ -296,28 +285,3 @@ class LabelRaster:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def names_of(raster: Raster) -> dict[int, str]:
-    """Class names by pixel value, from a file's ``CLASS_<value>`` tags or category names."""
-    tags = raster.dataset.tags() | raster.dataset.tags(raster.indexes[0])
-    named = {int(m[1]): _COLOUR.sub("", v) for k, v in tags.items() if (m := _TAG.match(k))}
-    if not named and "CLASS_NAMES" in tags:
-        named = dict(enumerate(tags["CLASS_NAMES"].split(",")))
-    return named or _sidecar_names(Path(raster.source.path))
-
-
-def _sidecar_names(path: Path) -> dict[int, str]:
-    """Category names of the first band in ``<path>.aux.xml``, as GDAL and QGIS write them; rasterio hides them."""
-    sidecar = path.with_name(path.name + ".aux.xml")
-    if not sidecar.is_file() or sidecar.stat().st_size > _MAX_SIDECAR:
-        return {}
-    text = sidecar.read_bytes()
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        return {}
-    try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - no entities, checked above
-    except ElementTree.ParseError:
-        return {}
-    categories = root.findall("./PAMRasterBand[@band='1']/CategoryNames/Category")
-    return {i: c.text for i, c in enumerate(categories) if c.text}

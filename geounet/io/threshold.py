@@ -22,6 +22,7 @@ from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import access
 from geounet.io.aoi import AreaMask
+from geounet.io.class_names import names_of
 from geounet.io.gdal import open_own
 from geounet.io.layers import lies_on
 from geounet.io.levels import gdal
@@ -127,8 +128,6 @@ class Probabilities:
 
     def class_names(self) -> dict[int, str]:
         """What the file calls its values; of probabilities nothing."""
-        from geounet.io.labels import names_of  # brings numba, which no tile should wait for
-
         return {} if self._confidence is None else names_of(self._raster)
 
     def rows(self) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]:

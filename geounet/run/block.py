@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,11 +25,10 @@ from geounet.run.base import Base
 from geounet.run.input_digest import InputRows, digest_of
 from geounet.run.part import PartWriter, part_name, part_writer
 from geounet.run.rows import Band, WantedRows, ahead, read_bands
+from geounet.run.turns import Turns
 from geounet.run.work import Receipt, Work
 
 OnTiles = Callable[[int], None]
-
-_PATIENCE = 5.0  # seconds
 
 
 @dataclass
@@ -66,56 +64,6 @@ class RunnerClosed(Exception):
     """The runner was closed before the block's turn came; another run has the process now."""
 
 
-class _Turns:
-    """One block computes at a time; while its part is finished, the next one may compute."""
-
-    def __init__(self, begun: set[int]) -> None:
-        self._computing = threading.Lock()
-        self._finishing = threading.Lock()
-        self._begun = begun
-        self._begins = threading.Condition()
-        self._is_over = False
-
-    @contextmanager
-    def mine(self, index: int | None = None, *, after: int | None = None) -> Iterator[Callable[[], None]]:
-        """A turn to compute. The function that it gives hands the turn on and goes over to finishing.
-
-        A block waits for the one ``after`` which it was sent, whose canvas it can take over; not for long, as that
-        one may have gone to another worker.
-        """
-        with self._begins:
-            self._begins.wait_for(lambda: after is None or after in self._begun or self._is_over, timeout=_PATIENCE)
-        held = self._computing
-        held.acquire()
-        with self._begins:
-            if index is not None:
-                self._begun.add(index)
-            self._begins.notify_all()
-
-        def finishing() -> None:
-            nonlocal held
-            self._finishing.acquire()
-            held.release()
-            held = self._finishing
-
-        try:
-            yield finishing
-        finally:
-            held.release()
-
-    def pass_over(self, indices: Iterable[int]) -> None:
-        """These had their turn, or will not have it."""
-        with self._begins:
-            self._begun.update(indices)
-            self._begins.notify_all()
-
-    def end(self) -> None:
-        """Nobody who is to come is waited for any more."""
-        with self._begins:
-            self._is_over = True
-            self._begins.notify_all()
-
-
 class BlockRunner:
     """Computes blocks of one run in one process: one network, one reader thread, one writer thread.
 
@@ -143,7 +91,7 @@ class BlockRunner:
             raise
         self._base = Base(Path(work.base)) if work.base else None
         self._carry: _Carry | None = None
-        self._turns = _Turns(set() if begun is None else begun)
+        self._turns = Turns(set() if begun is None else begun)
         self._closed = False
         self.stop = threading.Event()
         """Set to make the running block give up at its next tile."""

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from geounet.vector.rings import _sort
+from geounet.vector.heaps import pop, push, sort
 
 
 @njit(cache=True, nogil=True)
@@ -163,39 +163,6 @@ def _is_free(
 
 
 @njit(cache=True, nogil=True)
-def _push(areas: Any, who: Any, n: int, area: int, number: int) -> None:
-    """Add to a heap of ``n``: the smallest area first, the earlier corner among equals."""
-    k = n
-    while k > 0:
-        up = (k - 1) // 2
-        if areas[up] < area or (areas[up] == area and who[up] <= number):
-            break
-        areas[k], who[k] = areas[up], who[up]
-        k = up
-    areas[k], who[k] = area, number
-
-
-@njit(cache=True, nogil=True)
-def _pop(areas: Any, who: Any, n: int) -> None:
-    """Take the first off a heap of ``n``."""
-    area, number = areas[n - 1], who[n - 1]
-    k = 0
-    while True:
-        low = 2 * k + 1
-        if low >= n - 1:
-            break
-        if low + 1 < n - 1 and (
-            areas[low + 1] < areas[low] or (areas[low + 1] == areas[low] and who[low + 1] < who[low])
-        ):
-            low += 1
-        if area < areas[low] or (area == areas[low] and number <= who[low]):
-            break
-        areas[k], who[k] = areas[low], who[low]
-        k = low
-    areas[k], who[k] = area, number
-
-
-@njit(cache=True, nogil=True)
 def _thin(xy: Any, at: Any, own: Any, alive: Any, limit: float, codes: Any, rows: Any) -> None:
     """Take corners off one arc, the smallest triangle (twice its area) first, up to ``limit``."""
     m = at.size
@@ -206,11 +173,11 @@ def _thin(xy: Any, at: Any, own: Any, alive: Any, limit: float, codes: Any, rows
     for i in range(1, m - 1):
         now[i] = abs(_cross(xy[i - 1, 0], xy[i - 1, 1], xy[i, 0], xy[i, 1], xy[i + 1, 0], xy[i + 1, 1]))
         if now[i] <= limit:
-            _push(areas, who, n, now[i], i)
+            push(areas, who, n, now[i], i)
             n += 1
     while n > 0:
         area, v = areas[0], who[0]
-        _pop(areas, who, n)
+        pop(areas, who, n)
         n -= 1
         if not alive[v] or now[v] != area:
             continue
@@ -227,7 +194,7 @@ def _thin(xy: Any, at: Any, own: Any, alive: Any, limit: float, codes: Any, rows
                 b, a = before[i], after[i]
                 now[i] = abs(_cross(xy[b, 0], xy[b, 1], xy[i, 0], xy[i, 1], xy[a, 0], xy[a, 1]))
                 if now[i] <= limit:
-                    _push(areas, who, n, now[i], i)
+                    push(areas, who, n, now[i], i)
                     n += 1
 
 
@@ -318,7 +285,7 @@ def _arc(
         q = (j - k if backwards else i + k) % m
         xy[k, 0], xy[k, 1], at[k] = corners[a + q, 0], corners[a + q, 1], places[q]
     own = at * size + np.arange(size)
-    _sort(own, size)
+    sort(own, size)
     alive = np.ones(size, np.bool_)
     if limit >= 0 and size > 2:
         _thin(xy, at, own, alive, limit, codes, rows)

@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from geounet.vector.heaps import sort
 from geounet.vector.room import Room
 from geounet.vector.sweep import AUX, EAST, FLAGS, N_DEAD, N_VERTICES, SOUTH, Components, Vertices
 
@@ -42,34 +43,6 @@ def _room(array: Any, used: int, more: int) -> Any:
     for i in range(used):
         out[i] = array[i]
     return out
-
-
-@njit(cache=True, nogil=True)
-def _sort(a: Any, n: int) -> None:
-    """Sort ``a[:n]`` in place by heaps; numba's own sort takes four seconds to compile."""
-    k = 1
-    while k < n and a[k - 1] <= a[k]:
-        k += 1
-    if k >= n:  # as nearly always
-        return
-    for end in range(1, n):
-        k = end
-        while k > 0 and a[(k - 1) // 2] < a[k]:
-            a[(k - 1) // 2], a[k] = a[k], a[(k - 1) // 2]
-            k = (k - 1) // 2
-    for end in range(n - 1, 0, -1):
-        a[0], a[end] = a[end], a[0]
-        k = 0
-        while True:
-            low = 2 * k + 1
-            if low >= end:
-                break
-            if low + 1 < end and a[low + 1] > a[low]:
-                low += 1
-            if a[low] <= a[k]:
-                break
-            a[low], a[k] = a[k], a[low]
-            k = low
 
 
 @njit(cache=True, nogil=True)
@@ -142,7 +115,7 @@ def _list_corners(state: Any, cells: Any, corners: Any) -> Any:
         corner = np.int64(cells[corner, AUX])
     state[_NEXT], state[_CORNERS] = corner, n
     if corner < 0:
-        _sort(corners, n)
+        sort(corners, n)
         state[_CORNER] = _SHELL
     return corners
 

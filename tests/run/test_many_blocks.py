@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from geounet.grid.blocks import Partition
 from geounet.grid.lattice import Lattice
+from geounet.run.budget import estimate
 from geounet.run.journal import Journal
 from geounet.run.part import part_name
-from geounet.run.plan import estimate
 from geounet.run.receipts import Receipts
 from geounet.run.work import Receipt
 from tests.memory import memory_taken
