@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from geounet.io.pam import SUFFIX, read_pam
 from geounet.io.raster import Raster
 from geounet.io.remote import etag
 
@@ -13,7 +14,7 @@ RULES = "1"
 """Version of how pixels and validity are made from files; raise it when the same file may read otherwise."""
 
 _EDGE = 65536
-_SIDECARS = (".msk", ".aux.xml", ".ovr", ".hdr")
+_SIDECARS = (".msk", SUFFIX, ".ovr", ".hdr")
 _SAMPLES = 16
 
 
@@ -42,6 +43,8 @@ def _with_sidecars(path: Path) -> list[Path]:
 
 def _file_state(path: Path) -> bytes:
     stat = path.stat()
+    if path.name.endswith(SUFFIX):
+        return read_pam(path)
     with path.open("rb") as file:
         head = file.read(_EDGE)
         file.seek(max(0, stat.st_size - _EDGE))

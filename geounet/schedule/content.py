@@ -9,9 +9,10 @@ from pathlib import Path
 
 from geounet.errors import SceneError
 from geounet.io import plain_vrt
+from geounet.io.pam import SUFFIX, read_pam
 from geounet.run.options import InferOptions
 
-_BESIDE = (".msk", ".aux.xml", ".hdr")
+_BESIDE = (".msk", SUFFIX, ".hdr")
 """Behind the whole name of a raster: what GDAL reads with it."""
 
 Memory = tuple[Callable[[str, str], str | None], Callable[[str, str, str], None]]
@@ -84,8 +85,12 @@ def _beside(path: Path) -> list[Path]:
 
 
 def _file_digest(path: Path, memory: Memory) -> str:
+    """Hex; empty where nothing is said of a raster beside it."""
     known, remember = memory
     try:
+        if path.name.endswith(SUFFIX):
+            said = read_pam(path)
+            return hashlib.sha256(said).hexdigest() if said else ""
         stat = path.stat()
         stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
         name = str(path.absolute())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from geounet.errors import SceneError
 from geounet.io.burn import BurnLayer
+from geounet.io.pam import SUFFIX, read_pam
 from geounet.model.spec import NODATA
 from geounet.train.labels import LabelTable
 
@@ -87,12 +88,12 @@ def _state(path: Path, name: str) -> bytes:
 
 
 def beside(path: Path) -> list[Path]:
-    """Files that belong to one: the columns of a Shapefile, a raster's mask and georeference."""
+    """Files that belong to one: the columns of a Shapefile, a raster's mask and what is said of it."""
     if path.suffix.lower() == ".shp":
         there = [path.with_suffix(suffix) for suffix in (".dbf", ".prj")]
     else:
-        there = [path.with_name(path.name + suffix) for suffix in (".msk", ".aux.xml")]
-    return [file for file in there if file.exists()]
+        there = [path.with_name(path.name + suffix) for suffix in (".msk", SUFFIX)]
+    return [file for file in there if file.exists() and (not file.name.endswith(SUFFIX) or read_pam(file))]
 
 
 def content_key(paths: Iterable[Path], *, whole: bool = False) -> str:

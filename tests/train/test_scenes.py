@@ -302,7 +302,7 @@ def test_data_are_known_by_what_they_hold_not_by_when_they_were_written(tmp_path
     assert content_key([there / "labels.tif"]) == sampled
     assert load(there, labels="labels.tif").digest != before
     assert load(tmp_path / "here", labels="labels.tif", nodata=0).digest != before, "read in another way"
-    (tmp_path / "here" / "scene.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    (tmp_path / "here" / "scene.tif.aux.xml").write_text('<PAMDataset><SRS>LOCAL_CS["a"]</SRS></PAMDataset>')
     assert load(tmp_path / "here", labels="labels.tif").digest != before, "read with another sidecar"
 
 
