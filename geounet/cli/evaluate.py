@@ -112,9 +112,9 @@ def _judge(given: dict[str, Any], *, as_json: bool, quiet: bool) -> int:
 
 
 def _print(scores: Any) -> None:
-    from geounet.score.tell import amount, label
+    from geounet.score.tell import amount, fact, label
 
-    facts = ", ".join(f"{amount(value)} {label(name)}" for name, value in scores.amounts.items())
+    facts = ", ".join(fact(name, value) for name, value in scores.amounts.items())
     click.echo(f"{scores.prediction} against {scores.truth}: {scores.kind}, {facts}")
     show.table([(label(name), _told(score)) for name, score in scores.summary.items()])
     if not scores.classes:

@@ -9,7 +9,7 @@ from html import escape
 
 from geounet.io.report_style import page
 from geounet.score.scores import ClassScores, Place, Score, Scores
-from geounet.score.tell import amount, label, number, percent
+from geounet.score.tell import amount, fact, label, number, percent
 
 _CELL = 64
 _DIAGRAM = 320  # pixels of a reliability diagram's side
@@ -85,7 +85,7 @@ def _summary(scores: Scores) -> str:
         f"</td><td class='n range'>{_range(score)}</td></tr>"
         for name, score in scores.summary.items()
     )
-    facts = " · ".join(f"{amount(value)} {label(name)}" for name, value in scores.amounts.items())
+    facts = " · ".join(fact(name, value) for name, value in scores.amounts.items())
     return (
         f"<section><h2>Scores ({escape(scores.kind)})</h2><table class='areas'><tbody>{rows}</tbody></table>"
         f"<p class='lead'>{escape(facts)}</p></section>"

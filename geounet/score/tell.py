@@ -34,3 +34,9 @@ def percent(share: float) -> str:
 def amount(value: float) -> str:
     """``1,234,567``; one digit behind the point for small measures."""
     return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.1f}"
+
+
+def fact(name: str, value: float) -> str:
+    """How much was compared: ``1,234,567 pixels``, and ``truth 63,047 m`` for what is named ``truth_m``."""
+    whose, _, unit = name.rpartition("_")
+    return f"{whose} {amount(value)} {unit}".lstrip()
