@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from rasterio.enums import ColorInterp
 
+from geounet.io.pam import SUFFIX
 from geounet.io.raster import Raster
 
 _TAG = re.compile(r"^CLASS_(-?\d+)$")
@@ -37,7 +38,7 @@ def colours_of(raster: Raster) -> dict[int, str]:
 
 def _sidecar_names(path: Path) -> dict[int, str]:
     """Category names of the first band in ``<path>.aux.xml``, as GDAL and QGIS write them; rasterio hides them."""
-    sidecar = path.with_name(path.name + ".aux.xml")
+    sidecar = path.with_name(path.name + SUFFIX)
     if not sidecar.is_file() or sidecar.stat().st_size > _MAX_SIDECAR:
         return {}
     text = sidecar.read_bytes()

@@ -21,7 +21,8 @@ _SAMPLES = 16
 def fingerprint(rasters: Iterable[Raster], options: object) -> str:
     """Hex digest of the files' sizes, times, heads and tails, and of ``options`` (by its ``repr``).
 
-    Cheap (128 kB per file), so that a run can ask each time it starts. A file rewritten in place with its
+    Cheap (128 kB per file), so that a run can ask each time it starts. Of an ``.aux.xml`` what it says counts,
+    not what somebody measured. A file rewritten in place with its
     old size and its old time, differing only in the middle, is not noticed. Of a remote file: its layout,
     size and place of up to 32 of its blocks, and the server's ETag where there is one.
     """
@@ -42,9 +43,9 @@ def _with_sidecars(path: Path) -> list[Path]:
 
 
 def _file_state(path: Path) -> bytes:
-    stat = path.stat()
     if path.name.endswith(SUFFIX):
         return read_pam(path)
+    stat = path.stat()
     with path.open("rb") as file:
         head = file.read(_EDGE)
         file.seek(max(0, stat.st_size - _EDGE))

@@ -46,7 +46,7 @@ def survey(scene: TrainScene, classes: int) -> Survey:
     pixels, sums, squares = 0, np.zeros(bands), np.zeros(bands)
     for window in strips(scene.shape):
         image, labels = scene.image[window.slices()], scene.labels[window.slices()]
-        counts += np.bincount(labels.ravel(), minlength=256)[:classes]
+        counts += _counted(labels, classes)
         for value, places in enumerate(_places(labels, window, classes, strides)):
             found[value].append(places)
         seen = _every(image, window)[_every(labels, window) != EMPTY].astype(np.float64)
@@ -109,8 +109,12 @@ def _count(scene: TrainScene, classes: int) -> NDArray[np.int64]:
     """``(classes,)`` labelled pixels of each class."""
     counts = np.zeros(classes, np.int64)
     for window in strips(scene.shape):
-        counts += np.bincount(scene.labels[window.slices()].ravel(), minlength=256)[:classes]
+        counts += _counted(scene.labels[window.slices()], classes)
     return counts
+
+
+def _counted(labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    return np.bincount(labels.ravel(), minlength=256)[:classes]
 
 
 def _every(plane: NDArray[np.generic], window: Window) -> NDArray[np.generic]:

@@ -58,11 +58,9 @@ def county_module(monkeypatch: pytest.MonkeyPatch):
 def week_api(tmp_path: Path) -> Iterator[str]:
     """Address of a STAC API with a scene of the last week of May, a cloudy one and one of April."""
     pytest.importorskip("pystac_client", reason="the extra stac is not installed")
-    try:
-        from range_server import serving
-        from stac_server import StacHandler, StacServer, item
-    except ImportError:
-        pytest.skip("this geounet has no source.stac")
+    from range_server import serving
+    from stac_server import StacHandler, StacServer, item
+
     bands = ("red", "green", "blue")
     state = StacServer(tmp_path / "served")
     found = {"clear": ("2026-05-27", 5), "cloudy": ("2026-05-28", 90), "older": ("2026-04-28", 5)}
