@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+os.environ.setdefault("PYTHONFAULTHANDLER", "1")  # a program under test that crashes says where
 
 # The clock decides nothing: a machine that stands still for a moment is no fault of the code. The examples are the
 # same in every run, so that what fails today was broken today; `make search` looks for new ones.

@@ -12,6 +12,7 @@ from threading import local
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio._base import driver_supports_mode
 from rasterio._err import CPLE_BaseError  # what `rasterio.shutil.copy` lets through
 from rasterio.windows import Window as RioWindow
 
@@ -38,11 +39,22 @@ def gdal() -> Iterator[None]:
     """GDAL as we want it: small cache, no sidecar of its own, no look around; its errors as ours."""
     limit_cache()
     with silent_libtiff(), rasterio.Env(**_OPTIONS):
+        _complete_cog_driver()
         try:
             yield
         except (rasterio.errors.RasterioError, CPLE_BaseError, SystemError) as error:
             # rasterio makes a SystemError of a copy that failed without a word, as on a full disk
             raise WorkError(f"cannot write the COG: {error}; check the disk, and run again") from error
+
+
+def _complete_cog_driver() -> None:
+    """Have GDAL list the options of its COG driver now, on one thread.
+
+    It does so when the driver is first used, and before 3.11.1 without a lock: where two threads began their first
+    copies in the same moment both wrote into one list (5 of 3,000 processes in a trial), and a run could crash.
+    https://github.com/OSGeo/gdal/pull/12390. Of this call no two run at a time: it keeps Python's lock.
+    """
+    driver_supports_mode("COG", "DMD_CREATIONOPTIONLIST")
 
 
 def write_overviews(base: Path, shape: tuple[int, int], *, halve: Halve, threads: int, folder: Path) -> list[Path]:

@@ -152,9 +152,15 @@ def sharing_warning(device: str, workers: int, count: int) -> str | None:
 
 
 def _has_cuda_driver() -> bool:
-    import ctypes.util
+    """Without torch, which takes a second to load, and ``ctypes.util.find_library``, which runs a compiler."""
+    import ctypes
+    import sys
 
-    return ctypes.util.find_library("cuda") is not None
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def check_tile(tile: int, package: Package) -> None:

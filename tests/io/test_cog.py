@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import itertools
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from rasterio._base import driver_supports_mode
 from rasterio.enums import ColorInterp
+from rasterio.shutil import copy as gdal_copy
 from rio_cogeo import cog_validate
 
 from geounet.errors import WorkError
 from geounet.grid.geobox import GeoBox
+from geounet.io import cog, levels
 from geounet.io.cog import Mosaic, write_confidence_cog, write_label_cog
 from geounet.io.overviews import halve_mean, halve_mode
 
@@ -50,6 +54,28 @@ def test_a_cog_of_any_size_is_valid_and_has_the_pixels(tmp_path: Path, shape):
             assert (file.count, file.dtypes, file.nodata) == (1, ("uint8",), 255)
             assert file.transform == rasterio.Affine(*UTM.transform)
             assert file.crs.to_epsg() == 32640
+
+
+def test_the_options_of_the_driver_are_listed_before_any_thread_copies(tmp_path: Path, monkeypatch):
+    """Two first copies in the same moment damage the heap: https://github.com/OSGeo/gdal/pull/12390."""
+    said = []
+
+    def ask(*asked):
+        said.append(asked)
+        return driver_supports_mode(*asked)
+
+    def copy(*given, **options):
+        said.append("copy")
+        gdal_copy(*given, **options)
+
+    monkeypatch.setattr(levels, "driver_supports_mode", ask)
+    monkeypatch.setattr(cog, "gdal_copy", copy)
+    mosaic = write_parts(tmp_path / "parts", stacked((40, 50)), grid((40, 50)), block=(32, 32))
+    with ThreadPoolExecutor(2) as pool:
+        for name in "ab":
+            pool.submit(write_label_cog, tmp_path / name, mosaic, band=1, head=LANDUSE, tags={})
+    assert said.count("copy") == 2
+    assert said[0] == ("COG", "DMD_CREATIONOPTIONLIST")
 
 
 def test_the_overviews_are_the_chain_of_halves(tmp_path: Path):
