@@ -14,6 +14,8 @@ from geounet.errors import ConfigError
 from geounet.io.atomic import publish_text
 from geounet.model.package import load_model, package_folder
 from geounet.train.config import TrainConfig, load_config
+from geounet.train.material import check_model
+from geounet.train.pretrained import FOLD
 from geounet.train.recipe import has_checkpoint, package_config, train_config
 from geounet.train.scenes import TrainScene, load_scenes
 from geounet.train.state import TrainStep
@@ -46,10 +48,13 @@ def train_folds(
     file, folder = Path(config_path), Path(output)
     config = load_config(file)
     parts = _divided(config, file.parent, folder / "cache", folds)
-    for number in range(1, folds + 1):  # not hours later, when it is its turn
+    for number, groups in enumerate(parts, start=1):  # not hours later, when it is its turn
         package_folder(folder / _fold(number) / config.name, overwrite=True)
+        check_model(_of_fold(config, number, groups), file.parent)
     if package:
         _check_checkpoints(config, folder, folds)
+    elif (doubt := _begin_doubt(config)) is not None:
+        warn(doubt)
     options |= {"base": file.parent, "cache": folder / "cache", "warn": warn}
     options |= {} if package else {"progress": progress, "tick": tick}
     make = package_config if package else train_config
@@ -57,7 +62,7 @@ def train_folds(
     for number, groups in enumerate(parts, start=1):
         if begin is not None:
             begin(number, groups)
-        made = make(_of_fold(config, groups), folder / _fold(number), **options)
+        made = make(_of_fold(config, number, groups), folder / _fold(number), **options)
         told = {"fold": number, "validated_on": groups, "package": str(made.relative_to(folder))}
         found.append({**told, **load_model(made).spec.provenance["scores"]})
     return publish_text(folder / SUMMARY, json.dumps({"folds": found, **_spread(found)}, indent=2) + "\n")
@@ -70,6 +75,17 @@ def _check_checkpoints(config: TrainConfig, folder: Path, folds: int) -> None:
         raise ConfigError(
             f"{folder} has no checkpoint to package of {', '.join(lacking)}; train them first, without --package"
         )
+
+
+def _begin_doubt(config: TrainConfig) -> str | None:
+    """A line where every fold begins with one network that may know the ground it is scored on."""
+    weights = config.network.encoder_weights
+    if config.mix_start == 0 or weights is None or FOLD in weights:
+        return None
+    return (
+        f"every fold begins with {weights!r}: where it has learned from these scenes, the scores flatter; "
+        f"write {FOLD} in network.encoder_weights for a file of each fold's own"
+    )
 
 
 def _fold(number: int) -> str:
@@ -92,10 +108,21 @@ def _divided(config: TrainConfig, base: Path, cache: Path, folds: int) -> list[t
     return parts
 
 
-def _of_fold(config: TrainConfig, groups: tuple[str, ...]) -> TrainConfig:
-    """The training file with these groups to validate on, whatever it said itself, and never to learn."""
+def _of_fold(config: TrainConfig, number: int, groups: tuple[str, ...]) -> TrainConfig:
+    """The training file with these groups to validate on, whatever it said itself, and never to learn.
+
+    Weights to begin with are the fold's own where their path says so: others may have seen the groups.
+    """
     split = {"validate_groups": groups, "validate_scenes": (), "validate_blocks": None}
-    return config.model_copy(update={"data": config.data.model_copy(update=split), "finish": None})
+    weights = config.network.encoder_weights
+    begin = {"encoder_weights": None if weights is None else weights.replace(FOLD, str(number))}
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update=split),
+            "network": config.network.model_copy(update=begin),
+            "finish": None,
+        }
+    )
 
 
 def _spread(found: list[dict[str, Any]]) -> Mapping[str, Mapping[str, float]]:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from geounet.errors import ConfigError, MissingExtraError, ModelError
 
 LITE0 = "efficientnet-lite0"
+FOLD = "{fold}"
+"""Stands in a file's path for the number of the fold that begins with it."""
 PREFIXES = ("", "encoder.", "encoder.model.")
 """How a backbone's own names may begin in ours: as they are, smp's encoders, timm's encoders in smp."""
 First = Literal["mean", "repeat"]
@@ -64,6 +66,8 @@ def load_encoder(network: nn.Module, source: str, root: Path, *, first: First = 
 
 def check_source(source: str, root: Path) -> None:
     """ConfigError where `load_encoder` would find nothing under that name."""
+    if FOLD in source:
+        raise ConfigError(f"encoder_weights {source!r}: {FOLD} is the number of a fold; train with --folds N")
     if source != LITE0 and not (root / source).is_file():
         raise ConfigError(f"encoder_weights {source!r}: no such file; expected {LITE0} or a .safetensors file")
 

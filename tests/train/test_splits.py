@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
+from safetensors.numpy import load_file, save_file
 
 from geounet.cli.main import run
 from geounet.cli.train import _over_folds
@@ -281,6 +283,43 @@ def test_a_fold_without_labels_is_found_out_before_the_first_is_trained(
     with pytest.raises(ConfigError, match=r"what is validated on \(two\) has no labelled pixel"):
         train_folds(file, tmp_path / "out", 3)
     assert not list((tmp_path / "out").glob("fold-*"))
+
+
+def test_a_fold_begins_with_weights_of_its_own(tiny: Callable[..., Path], tmp_path: Path) -> None:
+    """A network that has seen the ground of another fold's scores makes them worth nothing."""
+    first = three_places(tiny, tmp_path)
+    train_folds(first, tmp_path / "first", 3)
+    for number in (1, 2, 3):
+        weights = tmp_path / "first" / f"fold-{number}" / "tiny" / "weights.safetensors"
+        tensors = load_file(weights)
+        tensors["head.bias"][:] = 10 * number
+        save_file(tensors, weights)
+    second, told = yaml.safe_load(first.read_text()), list[str]()
+    second["network"]["encoder_weights"] = "first/fold-{fold}/tiny/weights.safetensors"
+    second["optimiser"]["lr"] = 1e-12
+    second["mix_start"] = 0.999
+    file = tmp_path / "second.yaml"
+    file.write_text(yaml.safe_dump(second))
+    with pytest.raises(ConfigError, match=r"\{fold\} is the number of a fold; train with --folds N"):
+        train(file, tmp_path / "alone")
+    train_folds(file, tmp_path / "second", 3, warn=told.append)
+    for number in (1, 2, 3):
+        ended = load_model(tmp_path / "second" / f"fold-{number}" / "tiny")
+        assert ended.weights is not None
+        assert load_file(ended.weights)["head.bias"] == pytest.approx(10.0 * number, abs=0.1)
+        begun = ended.spec.provenance["config"]["network"]["encoder_weights"]
+        assert begun == f"first/fold-{number}/tiny/weights.safetensors"
+    assert not any("every fold begins" in line for line in told)
+    second["network"]["encoder_weights"] = "first/fold-1/tiny/weights.safetensors"
+    file.write_text(yaml.safe_dump(second))
+    train_folds(file, tmp_path / "third", 3, warn=told.append)
+    assert any("every fold begins with 'first/fold-1/tiny" in line for line in told)
+    (tmp_path / "first" / "fold-3" / "tiny" / "weights.safetensors").unlink()
+    second["network"]["encoder_weights"] = "first/fold-{fold}/tiny/weights.safetensors"
+    file.write_text(yaml.safe_dump(second))
+    with pytest.raises(ConfigError, match=r"first/fold-3/tiny/weights.safetensors': no such file"):
+        train_folds(file, tmp_path / "fourth", 3)
+    assert not list((tmp_path / "fourth").glob("fold-*"))  # found out before the first is trained
 
 
 def test_folds_that_were_not_begun_are_found_out_before_one_is_packaged(
