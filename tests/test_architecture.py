@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "geounet"
 FLOORS = {
     "errors": 1,
     "heap": 1,
+    "kernels": 1,
     "quantities": 1,
     "sections": 1,
     "grid": 2,
@@ -40,7 +41,7 @@ ROOMS_OF = {
     },
     "dask": {"run/cluster.py", "run/ssh_cluster.py"},
     "rasterio": {"io", "run/part.py", "sample", "train"},
-    "numba": {"vector", "io"},
+    "numba": {"kernels.py"},
 }
 """Where a heavy library may be imported at all; rooms by folder, or single files."""
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from geounet.kernels import kernel
 
 LONGEST_NUMBER = 24
 DECIMALS = 4
 _LIMIT = 10**11
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put_integer(out: Any, k: int, value: int) -> int:
     """The digits of ``value`` ≥ 0 at ``out[k:]``; the place after them."""
     digits = 1
@@ -28,7 +29,7 @@ def put_integer(out: Any, k: int, value: int) -> int:
     return k + digits
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def integer_texts(values: Any, out: Any, ends: Any) -> int:
     """Whole numbers as text, one after another; ``ends`` ``(n,)`` is filled. The bytes written."""
     k = 0
@@ -43,7 +44,7 @@ def integer_texts(values: Any, out: Any, ends: Any) -> int:
     return k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def decimal_texts(values: Any, out: Any, ends: Any, hard: Any) -> int:
     """Numbers of at most four decimals as Python writes them (``12.0``, ``0.25``); ``null`` if not finite.
 
@@ -80,7 +81,7 @@ def decimal_texts(values: Any, out: Any, ends: Any, hard: Any) -> int:
     return k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put_values(out: Any, cursor: Any, before: Any, values: Any, starts: Any, which: Any, omit: bool) -> None:
     """Put ``before`` and its value at every feature's place in ``out``, and move the places ``cursor`` ``(n,)`` on.
 

@@ -19,8 +19,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from geounet.kernels import kernel
 
 _MULTI_POLYGON, _POLYGON = 6, 3
 
@@ -45,7 +46,7 @@ _HEAD = _head()
 _WORDS = _HEAD.size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def feature_sizes(ring_starts: Any, polygon_starts: Any, shape_starts: Any, prop_starts: Any) -> Any:
     """``(n + 1,)`` where the bytes of each feature begin, from 0; multiples of eight."""
     n = shape_starts.size - 1
@@ -60,7 +61,7 @@ def feature_sizes(ring_starts: Any, polygon_starts: Any, shape_starts: Any, prop
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _polygon(w: Any, d: Any, base: int, k: int, xy: Any, ring_starts: Any, r0: int, r1: int) -> int:
     """A part at byte ``k`` of the feature that begins at ``base``; the byte after it."""
     rings = r1 - r0
@@ -90,7 +91,7 @@ def _polygon(w: Any, d: Any, base: int, k: int, xy: Any, ring_starts: Any, r0: i
     return 8 * e - base
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put_features(
     xy: Any,
     ring_starts: Any,
@@ -137,7 +138,7 @@ def put_features(
         words[at] = starts[f + 1] - base - 4
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put_ids(out: Any, words: Any, starts: Any, ids: Any) -> None:
     """Put ``ids`` into features that begin at ``starts``, as the first property, which has eight bytes."""
     for f in range(ids.size):
@@ -148,7 +149,7 @@ def put_ids(out: Any, words: Any, starts: Any, ids: Any) -> None:
             value >>= 8
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hilbert(boxes: Any, extent: Any) -> Any:
     """``(n,)`` places of the boxes' middles on the Hilbert curve through 2¹⁶ × 2¹⁶ cells of ``extent``.
 
@@ -180,7 +181,7 @@ def hilbert(boxes: Any, extent: Any) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _spread(x: int) -> int:
     """The sixteen bits of ``x``, each followed by a 0."""
     x = (x | (x << 8)) & 0x00FF00FF
@@ -189,7 +190,7 @@ def _spread(x: int) -> int:
     return (x | (x << 1)) & 0x55555555
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather(source: Any, begins: Any, sizes: Any, out: Any) -> None:
     """Pieces of ``source`` (words of eight bytes) one after another into ``out``; places and sizes in words."""
     k = 0

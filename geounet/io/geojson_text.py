@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from geounet.io.column_bytes import put_integer
+from geounet.kernels import kernel
 
 DECIMALS = 7
 _SCALE = 10**DECIMALS
@@ -22,14 +22,14 @@ _POLYGON = np.frombuffer(b'{"type":"Polygon","coordinates":', np.uint8)
 _MULTI = np.frombuffer(b'{"type":"MultiPolygon","coordinates":[', np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _text(out: Any, k: int, text: Any) -> int:
     for i in range(text.size):
         out[k + i] = text[i]
     return k + text.size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number(out: Any, k: int, value: int) -> int:
     """``value / 10**DECIMALS`` as text at ``out[k:]``, without trailing zeros; the place after it.
 
@@ -55,13 +55,13 @@ def _number(out: Any, k: int, value: int) -> int:
     return k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _whole(xy: Any, i: int) -> Any:
     """A corner in units of the last decimal, rounded half to even."""
     return np.int64(np.rint(xy[i, 0] * 10.0**DECIMALS)), np.int64(np.rint(xy[i, 1] * 10.0**DECIMALS))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _twice_area(xy: Any, a: int, b: int) -> float:
     """Twice the signed area of a ring (anticlockwise positive), about its first corner."""
     out = 0.0
@@ -78,7 +78,7 @@ def _twice_area(xy: Any, a: int, b: int) -> float:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _corner(out: Any, k: int, x: int, y: int) -> int:
     """``[x,y],`` at ``out[k:]``."""
     out[k] = 91
@@ -90,7 +90,7 @@ def _corner(out: Any, k: int, x: int, y: int) -> int:
     return k + 2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ring(out: Any, k: int, xy: Any, a: int, b: int, backwards: bool) -> int:
     """``[[x,y],…]`` closed, without repeated corners."""
     out[k] = 91
@@ -114,7 +114,7 @@ def _ring(out: Any, k: int, xy: Any, a: int, b: int, backwards: bool) -> int:
     return k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def format_features(
     xy: Any,
     ring_starts: Any,

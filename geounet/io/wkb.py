@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from geounet.io.shapes import Shapes
+from geounet.kernels import kernel
 from geounet.vector.polygons import starts
 
 _POLYGON, _MULTI_POLYGON = 3, 6
@@ -28,21 +28,21 @@ def multipolygons(shapes: Shapes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
     return out, begins
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _head(out: Any, k: int, kind: int, count: int) -> int:
     """Byte order, kind of geometry and number of what follows; the place after them."""
     out[k] = 1
     return _word(out, _word(out, k + 1, kind), count)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _word(out: Any, k: int, value: int) -> int:
     for i in range(4):
         out[k + i] = (value >> (8 * i)) & 255
     return k + 4
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put(xy: Any, ring_starts: Any, polygon_starts: Any, shape_starts: Any, begins: Any, out: Any) -> None:
     """Fill ``out``; ``xy`` are the bytes of the corners, sixteen each."""
     for f in range(shape_starts.size - 1):

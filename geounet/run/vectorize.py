@@ -29,7 +29,6 @@ from geounet.run.vector_paths import targets
 from geounet.run.vector_result import VectorResult, result_warnings, vector_result
 from geounet.run.vector_sources import Sources, open_sources, threshold_of
 from geounet.run.vector_styles import colours, style_of
-from geounet.vector.lean import load_without_compiler
 
 if TYPE_CHECKING:  # what not every call needs is not loaded by every one
     from geounet.io.cleaned import CleanedRows
@@ -114,7 +113,6 @@ def vectorize(
     if head is None and lines is False and (bridge or spur is not None):
         raise ConfigError("--bridge and --spur are about centre-lines, which were not asked for; add --lines")
     cut = None if threshold is None else threshold_of(threshold)
-    load_without_compiler()
     with ExitStack() as stack:
         to = targets(
             Path(labels), output, formats, cleaned=cleaned, lines=lines is not False, squares=regularize is not None

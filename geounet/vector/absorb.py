@@ -12,13 +12,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from geounet.kernels import kernel
 from geounet.vector.runs import find
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sift_up(who: Any, size: Any, k: int) -> None:
     while k > 0:
         up = (k - 1) // 2
@@ -29,7 +29,7 @@ def _sift_up(who: Any, size: Any, k: int) -> None:
         k = up
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sift_down(who: Any, size: Any, n: int) -> None:
     k = 0
     while True:
@@ -45,7 +45,7 @@ def _sift_down(who: Any, size: Any, n: int) -> None:
         k = low
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _merge(a: int, b: int, parent: Any, area: Any, label: Any, first: Any, last: Any, following: Any) -> int:
     """Join the roots ``a`` and ``b`` under the label of ``b``; the root of both is the earlier."""
     root, gone = min(a, b), max(a, b)
@@ -62,7 +62,7 @@ def _merge(a: int, b: int, parent: Any, area: Any, label: Any, first: Any, last:
     return root
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lists(one: Any, other: Any, first: Any, last: Any, following: Any) -> None:
     """Each border twice, ``2k`` seen from ``one[k]``, ``2k + 1`` from ``other[k]``, in lists per component."""
     for h in range(following.size):
@@ -74,7 +74,7 @@ def _lists(one: Any, other: Any, first: Any, last: Any, following: Any) -> None:
         last[c] = h
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _neighbours(
     a: int, parent: Any, borders: Any, first: Any, following: Any, slot: Any, near: Any, sums: Any
 ) -> int:
@@ -97,7 +97,7 @@ def _neighbours(
     return k if h < 0 else -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _absorb(area: Any, label: Any, may_go: Any, borders: Any, side: Any, limit: int, parent: Any) -> None:
     n = area.size
     first, last, slot = np.full(n, -1, np.int64), np.full(n, -1, np.int64), np.full(n, -1, np.int64)

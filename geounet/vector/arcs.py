@@ -32,12 +32,12 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from geounet.kernels import kernel
 from geounet.vector.heaps import pop, push, sort
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _from(codes: Any, low: int, high: int, x: int) -> int:
     """The first place in ``codes[low:high]`` whose column is at least ``x``."""
     while low < high:
@@ -49,7 +49,7 @@ def _from(codes: Any, low: int, high: int, x: int) -> int:
     return low
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _places(corners: Any, a: int, b: int, codes: Any, rows: Any, out: Any) -> int:
     """Places in ``codes`` of the corners ``a`` to ``b``; returns how many of them are nodes."""
     nodes = 0
@@ -60,13 +60,13 @@ def _places(corners: Any, a: int, b: int, codes: Any, rows: Any, out: Any) -> in
     return nodes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cross(ax: Any, ay: Any, bx: Any, by: Any, cx: Any, cy: Any) -> Any:
     """Twice the area of a triangle, with its sign."""
     return (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pin(corners: Any, ring_starts: Any, codes: Any, rows: Any) -> None:
     """Pin vertices of rings with fewer than three nodes, in ``codes``, so that each keeps a triangle."""
     for r in range(ring_starts.size - 1):
@@ -92,7 +92,7 @@ def pin(corners: Any, ring_starts: Any, codes: Any, rows: Any) -> None:
         codes[at[third]] |= 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _farthest(xy: Any, at: Any, i: int, j: int) -> int:
     """The corner that is farthest from the line through ``i`` and ``j`` (or from ``i``, if they are the same)."""
     best, most = 0, np.int64(-1)
@@ -106,7 +106,7 @@ def _farthest(xy: Any, at: Any, i: int, j: int) -> int:
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _own_and_gone(place: int, own: Any, alive: Any) -> bool:
     """Whether the vertex at ``place`` is one of the arc's that has gone; ``own``: sorted ``place * m + number``."""
     m = alive.size
@@ -120,7 +120,7 @@ def _own_and_gone(place: int, own: Any, alive: Any) -> bool:
     return low < m and own[low] // m == place and not alive[own[low] % m]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _span(y: float, ax: Any, ay: Any, bx: Any, by: Any, low: float, high: float) -> tuple[float, float]:
     """Stretch from ``low`` to ``high`` by where an edge lies in row ``y``."""
     if min(ay, by) <= y <= max(ay, by):
@@ -131,7 +131,7 @@ def _span(y: float, ax: Any, ay: Any, bx: Any, by: Any, low: float, high: float)
     return low, high
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_free(
     ax: Any, ay: Any, vx: Any, vy: Any, bx: Any, by: Any,
     skip_a: int, skip_v: int, skip_b: int,
@@ -162,7 +162,7 @@ def _is_free(
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _thin(xy: Any, at: Any, own: Any, alive: Any, limit: float, codes: Any, rows: Any) -> None:
     """Take corners off one arc, the smallest triangle (twice its area) first, up to ``limit``."""
     m = at.size
@@ -198,7 +198,7 @@ def _thin(xy: Any, at: Any, own: Any, alive: Any, limit: float, codes: Any, rows
                     n += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _towards(v: float, p: float, length: float, reach: float) -> float:
     return v + (p - v) * (0.5 if length <= 2 * reach else reach / length)
 
@@ -207,7 +207,7 @@ _STEPS = 4
 """Pieces of the parabola that rounds a corner."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _round(xy: Any, at: Any, own: Any, alive: Any, reach: float, codes: Any, rows: Any, out: Any, n: int) -> int:
     """Append an arc without its last corner to ``out``, rounded where there is room; returns the new length."""
     last = 0
@@ -241,7 +241,7 @@ def _round(xy: Any, at: Any, own: Any, alive: Any, reach: float, codes: Any, row
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reshape(corners: Any, ring_starts: Any, codes: Any, rows: Any, limit: float, reach: float) -> tuple[Any, Any]:
     """Rings ``corners[ring_starts[r]:ring_starts[r + 1]]`` with simplified and rounded arcs.
 
@@ -272,7 +272,7 @@ def reshape(corners: Any, ring_starts: Any, codes: Any, rows: Any, limit: float,
     return out[:used], counts
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _arc(
     corners: Any, a: int, m: int, i: int, j: int, places: Any, codes: Any, rows: Any,
     limit: float, reach: float, out: Any, used: int,

@@ -14,8 +14,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from geounet.kernels import kernel
 
 FloatArray = NDArray[np.float64]
 
@@ -31,7 +32,7 @@ def authalic(lat: FloatArray, *, flattening: float) -> FloatArray:
     return np.asarray((1.0 - e2) * (s / (1.0 - e2 * s * s) + np.arctanh(e * s) / e))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _areas(lon: Any, q: Any, q_middle: Any, ring_starts: Any, polygon_starts: Any, pole: float, wrap: bool) -> Any:
     out = np.zeros(polygon_starts.size - 1)
     for p in range(out.size):
@@ -81,7 +82,7 @@ def ellipsoidal_areas(
     return np.asarray(plane * (semi_major**2 / 2))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def densify(xy: Any, ring_starts: Any, longest: float) -> tuple[Any, Any, Any]:
     """Cut edges of rings that are longer than ``longest`` along an axis into equal pieces.
 

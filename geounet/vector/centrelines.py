@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numba import njit
 from numpy.typing import NDArray
 
+from geounet.kernels import kernel
 from geounet.vector.bridges import Likelihood, bridged
 from geounet.vector.network import IntArray, Network, network
 from geounet.vector.skeleton import Skeleton
@@ -149,7 +149,7 @@ def _node_centres(net: Network, centre: FloatArray) -> FloatArray:
     return np.asarray((np.stack(sums, axis=1) / np.maximum(count, 1)[:, None]).reshape(-1, 2))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reach_out(  # noqa: PLR0917
     xy: Any, starts: Any, ends: Any, degree: Any, reach: Any, scale: Any, shape: Any, node_xy: Any
 ) -> None:
@@ -192,7 +192,7 @@ def _rounds(width: FloatArray, net: Network, scale: FloatArray) -> IntArray:
     return np.clip(np.rint(pixels**2 / 8), _LEAST_SMOOTHING, _MOST_SMOOTHING).astype(np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _smooth(xy: Any, starts: Any, rounds: Any) -> None:
     """Average each point with its neighbours, for each line so many ``rounds``; the ends of lines stay."""
     flat = xy.reshape(-1)
@@ -206,7 +206,7 @@ def _smooth(xy: Any, starts: Any, rounds: Any) -> None:
             new[:] = old
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _averaged(before: Any, here: Any, after: Any, out: Any) -> None:
     for i in range(out.size):
         out[i] = (before[i] + 2 * here[i] + after[i]) / 4

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from geounet.kernels import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sort(a: Any, n: int) -> None:
     """Sort ``a[:n]`` in place by heaps; numba's own sort takes four seconds to compile."""
     k = 1
@@ -35,7 +35,7 @@ def sort(a: Any, n: int) -> None:
             k = low
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def push(areas: Any, who: Any, n: int, area: int, number: int) -> None:
     """Add to a heap of ``n``: the smallest area first, the earlier corner among equals."""
     k = n
@@ -48,7 +48,7 @@ def push(areas: Any, who: Any, n: int, area: int, number: int) -> None:
     areas[k], who[k] = area, number
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pop(areas: Any, who: Any, n: int) -> None:
     """Take the first off a heap of ``n``."""
     area, number = areas[n - 1], who[n - 1]

@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from geounet.kernels import kernel
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def _adjacency(one: Any, other: Any, n: int) -> tuple[Any, Any]:
     """Where the neighbours of each node begin, and the neighbours."""
     begin = np.zeros(n + 1, np.int64)
@@ -37,7 +38,7 @@ def _adjacency(one: Any, other: Any, n: int) -> tuple[Any, Any]:
     return begin, near
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _search(begin: Any, near: Any, open_: Any, up: Any, found: Any, low: Any) -> Any:
     """Depth first from the outside, to which all ``open_`` nodes are tied; nodes in the order they were found.
 
@@ -73,7 +74,7 @@ def _search(begin: Any, near: Any, open_: Any, up: Any, found: Any, low: Any) ->
     return order[:time]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(area: Any, label: Any, may_own: Any, open_: Any, one: Any, other: Any, limit: int) -> None:
     n = area.size
     begin, near = _adjacency(one, other, n)

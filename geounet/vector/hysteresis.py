@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from geounet.kernels import kernel
 from geounet.vector.room import Room
 from geounet.vector.runs import OUTSIDE, cut_runs, find, keep_row, load, mark, new_marks, new_row
 from geounet.vector.survey import number_runs
@@ -26,7 +26,7 @@ _LUT = np.full(256, OUTSIDE, np.int32)
 _LUT[[WEAK, STRONG]] = 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _join(values: Any, lut: Any, above: Any, below: Any, marks: Any, parent: Any, strong: Any, counts: Any) -> int:
     """First pass: number the patches, and note which are strong; returns the rows taken."""
     nowhere = np.empty(0, np.bool_)
@@ -50,7 +50,7 @@ def _join(values: Any, lut: Any, above: Any, below: Any, marks: Any, parent: Any
     return int(values.shape[0])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _choose(
     values: Any, lut: Any, above: Any, below: Any, marks: Any, parent: Any, kept: Any, n: int, out: Any
 ) -> int:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numba import njit
 from numpy.typing import NDArray
 
+from geounet.kernels import kernel
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def _toggle(edges: Any, top: int, out: Any) -> None:
     """Turn ``out`` ``(h, width)`` over to the right of each edge that crosses the middle of its row (even-odd)."""
     height, width = out.shape

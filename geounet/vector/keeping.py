@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from geounet.kernels import kernel
 from geounet.vector.room import Room
 from geounet.vector.runs import find
 from geounet.vector.sweep import AUX, DOWN, FLAGS, N_COMPONENTS, N_DEAD, N_VERTICES, OPEN, UP
@@ -21,7 +21,7 @@ _PIECE = 2**19
 """Vertices, 24 bytes each; a multiple of 64."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def finished_roots(row: Any, parent: Any, counts: Any) -> Any:
     """Numbers, ascending, of the components without a pixel in the last row."""
     n = counts[N_COMPONENTS]
@@ -38,7 +38,7 @@ def finished_roots(row: Any, parent: Any, counts: Any) -> Any:
     return out[:m]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def forget_components(row: Any, components: Any, counts: Any) -> None:
     """Renumber the components of the last row as 0, 1, … in order; forget others."""
     parent = components.parent
@@ -74,7 +74,7 @@ def forget_components(row: Any, components: Any, counts: Any) -> None:
     counts[N_COMPONENTS] = kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _note_kept(cells: Any, begin: int, end: int, bits: Any, before: Any, kept: int) -> int:
     """Note which of the vertices ``begin`` to ``end - 1`` are needed; ``begin`` is a multiple of 64.
 
@@ -91,7 +91,7 @@ def _note_kept(cells: Any, begin: int, end: int, bits: Any, before: Any, kept: i
     return kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _moved(v: int, bits: Any, before: Any) -> Any:
     """The number that the vertex ``v`` gets, `OPEN` for one that is not needed, and what is none as it is."""
     if v < 0:
@@ -107,7 +107,7 @@ def _moved(v: int, bits: Any, before: Any) -> Any:
     return before[v >> 6] + np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _move(xy: Any, cells: Any, begin: int, end: int, bits: Any, before: Any) -> None:
     """Put the vertices ``begin`` to ``end - 1`` that are needed in their places."""
     t = before[begin >> 6]
@@ -121,7 +121,7 @@ def _move(xy: Any, cells: Any, begin: int, end: int, bits: Any, before: Any) -> 
         t += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _move_links(up: Any, components: Any, counts: Any, bits: Any, before: Any) -> None:
     """The new numbers in what points to vertices besides these themselves."""
     for x in range(up.size):

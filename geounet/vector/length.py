@@ -13,8 +13,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from geounet.kernels import kernel
 
 FloatArray = NDArray[np.float64]
 
@@ -24,7 +25,7 @@ _POLAR = 1.5
 """Radians of latitude from which the globe turns too fast for a middle to stand for an edge."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _short(lat: float, lon_step: float, lat_step: float, a: float, e2: float) -> float:
     """Length of a short edge whose middle is at ``lat``."""
     s = math.sin(lat)
@@ -34,7 +35,7 @@ def _short(lat: float, lon_step: float, lat_step: float, a: float, e2: float) ->
     return math.sqrt(north * north + east * east)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _chord(lon0: float, lat0: float, lon1: float, lat1: float, a: float, e2: float) -> float:
     """Length of a short edge anywhere: the chord, bent."""
     s0, s1 = math.sin(lat0), math.sin(lat1)
@@ -47,7 +48,7 @@ def _chord(lon0: float, lat0: float, lon1: float, lat1: float, a: float, e2: flo
     return math.sqrt(d2) * (1.0 + d2 / (24.0 * a * a))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def edge_length(lon0: float, lat0: float, lon1: float, lat1: float, a: float, e2: float, wrap: bool) -> float:
     """Length of an edge on the ellipsoid of semi-major axis ``a``; places in radians, ``wrap`` as below."""
     lon_step, lat_step = lon1 - lon0, lat1 - lat0
@@ -69,7 +70,7 @@ def edge_length(lon0: float, lat0: float, lon1: float, lat1: float, a: float, e2
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def ellipsoidal_lengths(
     lon: Any, lat: Any, ring_starts: Any, polygon_starts: Any, semi_major: float, flattening: float, wrap: bool
 ) -> Any:

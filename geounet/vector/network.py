@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from geounet.kernels import kernel
 
 IntArray = NDArray[np.int64]
 
@@ -71,7 +72,7 @@ def network(place: IntArray, *, width: int, glued: NDArray[np.bool_] | None = No
     return Network(node_of=node_of, node_count=count, path=path[gather], starts=begin, ends=ends[order])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def neighbours(place: Any, width: int) -> Any:
     """``(n, 8)`` int32 numbers of the neighbouring pixels, clockwise from the north-west; −1 for none."""
     n = place.size
@@ -92,7 +93,7 @@ def neighbours(place: Any, width: int) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _without_corners(near: Any) -> Any:
     """Leave those of the neighbours that are adjacent: not over a corner where there is a way along sides.
 
@@ -108,7 +109,7 @@ def _without_corners(near: Any) -> Any:
     return degree
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _nodes(links: Any, degree: Any, crossing: Any) -> Any:
     """``(n,)`` number of the node of each pixel: ends, and clusters of crossings; −1 for the others."""
     n = degree.size
@@ -133,7 +134,7 @@ def _nodes(links: Any, degree: Any, crossing: Any) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _walk(links: Any, node_of: Any, start: int, first: int, path: Any, n: int, seen: Any) -> int:
     """Follow a line from the node pixel ``start`` over ``first`` to the next node; the length of the path."""
     path[n], path[n + 1] = start, first
@@ -151,7 +152,7 @@ def _walk(links: Any, node_of: Any, start: int, first: int, path: Any, n: int, s
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _trace(links: Any, degree: Any, node_of: Any) -> tuple[Any, Any, Any]:
     """Paths, where they begin, the nodes at their ends, in any order; ``node_of`` gets those of closed loops."""
     n_pixels = degree.size
@@ -194,7 +195,7 @@ def _trace(links: Any, degree: Any, node_of: Any) -> tuple[Any, Any, Any]:
     return path[:used], starts[: edges + 1], ends[:edges]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _renumber(node_of: Any, loop: int) -> None:
     """Number the nodes by their first pixels; each pixel that has the number ``loop`` is a node by itself."""
     names = np.full(loop + 1, -1, np.int32)
@@ -212,7 +213,7 @@ def _renumber(node_of: Any, loop: int) -> None:
         node_of[i] = names[node_of[i]]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _first_pixels(path: Any, starts: Any, degree: Any) -> Any:
     """The first pixel of each edge between its nodes; where there is none, of those of its ends that end there."""
     out = np.empty(starts.size - 1, np.int64)

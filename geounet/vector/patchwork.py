@@ -12,8 +12,8 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from geounet.kernels import kernel
 from geounet.vector.length import edge_length
 
 LON, LAT, Q = 0, 16, 32
@@ -31,7 +31,7 @@ class Patchwork(NamedTuple):
     """Squares per pixel."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _place(x: Any, y: Any, patches: Patchwork) -> Any:
     """Where the numbers of the patch of a pixel corner begin, and the corner's place −1..1 in it."""
     scale, rows, cols = patches.scale, patches.rows, patches.cols
@@ -40,7 +40,7 @@ def _place(x: Any, y: Any, patches: Patchwork) -> Any:
     return 48 * (row * cols + col), 2.0 * (x * scale - col) - 1.0, 2.0 * (y * scale - row) - 1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _value(c: Any, k: int, u: float, v: float) -> float:
     """The bicubic ``c[k + 4i + j] u^i v^j`` by Horner's rule."""
     w = ((c[k + 15] * v + c[k + 14]) * v + c[k + 13]) * v + c[k + 12]
@@ -49,14 +49,14 @@ def _value(c: Any, k: int, u: float, v: float) -> float:
     return float(w * u + (((c[k + 3] * v + c[k + 2]) * v + c[k + 1]) * v + c[k]))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _step(lon0: float, lat0: float, lon1: float, lat1: float, e2: float) -> float:
     """Length of a short edge between places in degrees, on an ellipsoid of radius 1."""
     f = math.pi / 180.0
     return float(edge_length(lon0 * f, lat0 * f, lon1 * f, lat1 * f, 1.0, e2, True))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _long_edge(x: float, y: float, dx: float, dy: float, n: int, patches: Patchwork, base: float, e2: float) -> Any:
     """∫ (q − ``base``) dλ along an edge in ``n`` pieces, and its length."""
     c = patches.numbers
@@ -73,7 +73,7 @@ def _long_edge(x: float, y: float, dx: float, dy: float, n: int, patches: Patchw
     return total, length
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _corner(corners: Any, i: int, patches: Patchwork, lonlat: Any) -> float:
     """Put the degrees of a corner into ``lonlat``; its q."""
     k, u, v = _place(corners[i, 0], corners[i, 1], patches)
@@ -82,7 +82,7 @@ def _corner(corners: Any, i: int, patches: Patchwork, lonlat: Any) -> float:
     return _value(patches.numbers, k + Q, u, v)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ring(corners: Any, a: int, b: int, patches: Patchwork, longest: float, e2: float, lonlat: Any) -> Any:
     """∫ q dλ around the ring of the corners ``a`` to ``b``, and its length."""
     total, length, base = 0.0, 0.0, _corner(corners, a, patches, lonlat)
@@ -105,7 +105,7 @@ def _ring(corners: Any, a: int, b: int, patches: Patchwork, longest: float, e2: 
     return total, length
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def measure(
     corners: Any,
     ring_starts: Any,

@@ -12,13 +12,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from geounet.kernels import inlined_kernel, kernel
 
 _ONE = np.uint64(1)
 _FAR = np.int32(2**29)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def height_after(mask: Any, above: Any) -> Any:
     """``(columns,)`` int32 pixels up from the last row to the nearest that is not marked.
 
@@ -30,7 +31,7 @@ def height_after(mask: Any, above: Any) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_on(mask: Any, before: Any, out: Any) -> None:
     """One more than in the row ``before`` where the row is marked, else 0."""
     for word in range(mask.size):
@@ -42,7 +43,7 @@ def _count_on(mask: Any, before: Any, out: Any) -> None:
             out[left + k] = (before[left + k] + np.int32(1)) * np.int32(bits >> np.uint64(k) & _ONE)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _in_columns(mask: Any, above: Any) -> Any:
     """``(h, columns)`` pixels up or down to the nearest that is not marked."""
     h = mask.shape[0]
@@ -56,7 +57,7 @@ def _in_columns(mask: Any, above: Any) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reaches(wanted: Any, mask: Any, above: Any, sides: Any, width: int, last: bool) -> tuple[Any, Any, Any]:
     """Places ``row * width + column`` of the ``wanted`` pixels, in row-major order, their distances, and by row
     whether those below cannot change them.
@@ -83,7 +84,7 @@ def reaches(wanted: Any, mask: Any, above: Any, sides: Any, width: int, last: bo
     return place, out, sure
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(words: Any) -> int:
     """How many bits are set."""
     n = 0
@@ -95,7 +96,7 @@ def _count(words: Any) -> int:
     return n
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def _square(nearest: Any, x: int, width: int, across: float, along: float) -> float:
     """Of the distance from column ``x`` of a row; ``across`` and ``along``: squares of a pixel's sides."""
     best = min(along * float(nearest[x]) ** 2, across * float(width) ** 2)

@@ -16,8 +16,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from geounet.kernels import kernel
 from geounet.vector.walls import apart, slope, walls_of
 
 _WANDER = 1.1
@@ -28,7 +28,7 @@ _MOST_WALLS = 1000
 """A ring with more is no building."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _middles(corners: Any, a: int, b: int, frame: Any) -> Any:
     """``(n, 2)`` middles of the pixel edges of a ring, from its first corner, in units of the frame."""
     n = 0
@@ -49,7 +49,7 @@ def _middles(corners: Any, a: int, b: int, frame: Any) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _farthest(xy: Any, x: float, y: float) -> int:
     best, far = 0, -1.0
     for i in range(xy.shape[0]):
@@ -59,7 +59,7 @@ def _farthest(xy: Any, x: float, y: float) -> int:
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _breaks(xy: Any, tolerance: float) -> Any:
     """Places in a closed line at which a wall ends and the next begins (Douglas and Peucker)."""
     n = xy.shape[0]
@@ -86,7 +86,7 @@ def _breaks(xy: Any, tolerance: float) -> Any:
     return np.flatnonzero(keep)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _direction(xy: Any, breaks: Any) -> float:
     """Degrees, 0 to 90: how the building is turned."""
     n, m = xy.shape[0], breaks.size
@@ -111,7 +111,7 @@ def _direction(xy: Any, breaks: Any) -> float:
     return (best + turn / total) % 90.0 if total > 0 else best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rectangle(xy: Any) -> Any:
     """``(4, 2)`` the rectangle along the axes with centre, area and moments of a ring."""
     area, mx, my, mxx, myy = 0.0, 0.0, 0.0, 0.0, 0.0
@@ -136,7 +136,7 @@ def _rectangle(xy: Any) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put(found: Any, out: Any, at: int, turn: float, frame: Any, corner: Any) -> int:
     """Corners in a turned frame as pixel coordinates, to ``out`` from ``at`` on; where they end."""
     c, s = math.cos(turn), math.sin(turn)
@@ -148,7 +148,7 @@ def _put(found: Any, out: Any, at: int, turn: float, frame: Any, corner: Any) ->
     return at + found.shape[0]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _turned(xy: Any, turn: float) -> Any:
     c, s = math.cos(turn), math.sin(turn)
     out = np.empty_like(xy)
@@ -157,7 +157,7 @@ def _turned(xy: Any, turn: float) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def proposals(corners: Any, ring_starts: Any, polygon_starts: Any, frames: Any) -> Any:
     """Walls and rectangle for every ring of polygons of pixels.
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from geounet.kernels import kernel
 from geounet.vector.heaps import sort
 from geounet.vector.room import Room
 from geounet.vector.sweep import AUX, EAST, FLAGS, N_DEAD, N_VERTICES, SOUTH, Components, Vertices
@@ -34,7 +34,7 @@ _STEPS = 2**18
 """Of a piece of work, each to a vertex that may have to come from disk."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _room(array: Any, used: int, more: int) -> Any:
     """``array``, or a copy of at least twice the length, with room for ``more`` entries after ``used``."""
     if used + more <= array.size:
@@ -45,7 +45,7 @@ def _room(array: Any, used: int, more: int) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _forget_places(cells: Any, path: Any, begin: int, end: int) -> None:
     """Crossings in a stretch of the path are of use to another ring again."""
     for k in range(begin, end):
@@ -53,7 +53,7 @@ def _forget_places(cells: Any, path: Any, begin: int, end: int) -> None:
             cells[path[k], AUX] = -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _steps(vertices: Any, counts: Any, path: Any, loops: Any, loop_lengths: Any, state: Any) -> None:
     """Walk on from the state until the ring is closed, or until no step is left or there is no room for it."""
     cells = vertices.cells
@@ -102,7 +102,7 @@ def _steps(vertices: Any, counts: Any, path: Any, loops: Any, loop_lengths: Any,
     state[_CROSSED] = crossed
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _list_corners(state: Any, cells: Any, corners: Any) -> Any:
     """List on from the state, in ``corners`` (or a longer one), in order in the end; until no step is left."""
     corner, n = state[_NEXT], state[_CORNERS]
@@ -120,7 +120,7 @@ def _list_corners(state: Any, cells: Any, corners: Any) -> Any:
     return corners
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _begin(state: Any, v: int, d: int) -> None:
     """The state of a walk that has not begun."""
     for j in range(_CLOSED + 1):
@@ -128,7 +128,7 @@ def _begin(state: Any, v: int, d: int) -> None:
     state[_V], state[_D], state[_V0], state[_D0], state[_TOP] = v, d, v, d, state[_PATH]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_places(xy: Any, path: Any, begin: int, end: int, out: Any) -> None:
     """The places of the vertices ``path[begin:end]`` there in ``out`` ``(n, 2)``."""
     for k in range(begin, end):
@@ -136,7 +136,7 @@ def _put_places(xy: Any, path: Any, begin: int, end: int, out: Any) -> None:
         out[k, 1] = xy[path[k], 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _close(state: Any, cells: Any, path: Any, loops: Any, loop_lengths: Any, lengths: Any) -> tuple[Any, Any]:
     """Keep a ring that is closed, and the loops that were cut off it; ``path`` and ``lengths``, or longer ones."""
     begin, top, cut, more = state[_PATH], state[_TOP], state[_LOOPS], state[_LOOP_RINGS]
@@ -154,7 +154,7 @@ def _close(state: Any, cells: Any, path: Any, loops: Any, loop_lengths: Any, len
     return path, lengths
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def walk(
     finished: Any,
     vertices: Any,

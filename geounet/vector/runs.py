@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from geounet.kernels import kernel
 
 OUTSIDE = np.int32(-(2**31))
 """Label of what is not vectorised: beyond the rim, nodata, or a value that is not wanted."""
@@ -61,7 +62,7 @@ def new_marks(width: int) -> Marks:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find(parent: Any, i: int) -> int:
     """The root of ``i``: the smallest, so the first, number of its component."""
     while parent[i] != i:
@@ -70,7 +71,7 @@ def find(parent: Any, i: int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def load(values: Any, lut: Any, shut: Any, row: Any) -> None:
     """One row of pixels as labels: through ``lut`` unless that is empty, `OUTSIDE` where ``shut`` is True."""
     width = values.size
@@ -87,7 +88,7 @@ def load(values: Any, lut: Any, shut: Any, row: Any) -> None:
                 body[c] = OUTSIDE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mark(above: Any, below: Any, marks: Any) -> None:
     """Mark the grid columns at which a run of ``below`` begins, and those with a vertex between the rows."""
     n = above.labels.size - 1
@@ -99,7 +100,7 @@ def mark(above: Any, below: Any, marks: Any) -> None:
         corner[x] = (s | (a0[x] != a1[x])) & ((a0[x] != b0[x]) | (a1[x] != b1[x]))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def places(marks: Any, out: Any) -> int:
     """Columns of the marks that are set, eight looked at together; how many."""
     words = marks.view(np.uint64)
@@ -113,7 +114,7 @@ def places(marks: Any, out: Any) -> int:
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def keep_row(below: Any, above: Any) -> None:
     """Copy the row ``below`` to ``above``, for the next one."""
     n = below.n_runs[0]
@@ -126,7 +127,7 @@ def keep_row(below: Any, above: Any) -> None:
     above.n_runs[0] = n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cut_runs(marks: Any, row: Any) -> None:
     """The runs of a row, from the marks of where they begin."""
     width = row.labels.size - 2

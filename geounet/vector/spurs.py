@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from geounet.kernels import kernel
 from geounet.vector.network import IntArray, Network, network
 from geounet.vector.short_rings import closing_edges
 
@@ -31,7 +31,7 @@ def steps(net: Network, place: IntArray, width: int, sides: FloatArray) -> Float
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _steps(path: Any, place: Any, width: int, sides: Any) -> Any:
     out = np.zeros(path.size)
     for i in range(path.size - 1):

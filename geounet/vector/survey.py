@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from geounet.kernels import kernel
 from geounet.vector.runs import OUTSIDE, cut_runs, find, keep_row, load, mark
 
 
@@ -41,7 +41,7 @@ class Borders(NamedTuple):
     """Pixel sides along columns."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _area(knots: Any, before: Any, step: float, column: int) -> float:
     """Area of a row from its first pixel to ``column``; densities at ``knots`` every ``step`` columns."""
     k = min(int(column / step), knots.size - 2)
@@ -49,7 +49,7 @@ def _area(knots: Any, before: Any, step: float, column: int) -> float:
     return before[k] + d * (knots[k] + 0.5 * d / step * (knots[k + 1] - knots[k]))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def number_runs(above: Any, below: Any, parent: Any, n: int, join: bool) -> int:
     """Number the runs of ``below``; with ``join`` components that meet become one."""
     k = 0
@@ -83,7 +83,7 @@ def number_runs(above: Any, below: Any, parent: Any, n: int, join: bool) -> int:
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _note_borders(above: Any, below: Any, borders: Any, n: int) -> int:
     """Append the borders within ``below``, and between it and ``above``."""
     for j in range(1, below.n_runs[0]):
@@ -107,7 +107,7 @@ def _note_borders(above: Any, below: Any, borders: Any, n: int) -> int:
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _note_rim(above: Any, below: Any, at_rim: Any) -> None:
     """Mark the components of both rows that meet what is outside, in ``below`` or between the two."""
     width = below.labels.size - 2
@@ -133,7 +133,7 @@ def _note_rim(above: Any, below: Any, at_rim: Any) -> None:
             q += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def survey(
     values: Any,
     shut: Any,
@@ -180,7 +180,7 @@ def survey(
     return height
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def relabel(
     values: Any,
     shut: Any,

@@ -17,9 +17,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from geounet.kernels import kernel
 from geounet.vector.runs import OUTSIDE, cut_runs, find, keep_row, load, mark, places
 
 EAST, SOUTH, WEST, NORTH = 0, 1, 2, 3
@@ -66,7 +66,7 @@ class Components(NamedTuple):
     """``(n, bands, 4)`` sum, number, least and greatest of the values of each band of another raster."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def append_corners(components: Any, cells: Any, root: int, head: int, tail: int) -> None:
     """Append a list of hole corners, from ``head`` to ``tail``, to that of a component."""
     if components.head[root] < 0:
@@ -76,7 +76,7 @@ def append_corners(components: Any, cells: Any, root: int, head: int, tail: int)
     components.tail[root] = tail
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def union(a: int, b: int, components: Any, cells: Any) -> int:
     """Join the roots ``a`` and ``b``, with their sums and their lists; the root of both."""
     if a == b:
@@ -97,7 +97,7 @@ def union(a: int, b: int, components: Any, cells: Any) -> int:
     return a
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _label_runs(above: Any, below: Any, y: int, components: Any, cells: Any, n_components: int) -> int:
     """The component of each run of ``below``; returns the number of components."""
     width = below.labels.size - 2
@@ -137,7 +137,7 @@ def _label_runs(above: Any, below: Any, y: int, components: Any, cells: Any, n_c
     return n_components
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_confidence(conf: Any, row: Any, parent: Any, sums: Any) -> None:
     for j in range(row.n_runs[0]):
         if row.ids[j] < 0:
@@ -152,7 +152,7 @@ def _add_confidence(conf: Any, row: Any, parent: Any, sums: Any) -> None:
         sums[root, 2] += known
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_stats(values: Any, i: int, row: Any, parent: Any, stats: Any) -> None:
     """Add row ``i`` of ``values`` ``(bands, h, width)``; NaN is no value."""
     for j in range(row.n_runs[0]):
@@ -174,7 +174,7 @@ def _add_stats(values: Any, i: int, row: Any, parent: Any, stats: Any) -> None:
             stats[root, k, 3] = max(stats[root, k, 3], greatest)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_rim(rim_above: Any, rim: Any, above: Any, below: Any, parent: Any, sums: Any) -> None:
     """Count the runs beside, above or below which there is nothing, not even a value that is not wanted."""
     width = rim.size
@@ -200,7 +200,7 @@ def _add_rim(rim_above: Any, rim: Any, above: Any, below: Any, parent: Any, sums
         rim_above[c] = rim[c]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _border(d: int, right: int, left: int) -> int:
     """The flags of a border in direction ``d``, by what lies on both sides."""
     if right == left:
@@ -208,7 +208,7 @@ def _border(d: int, right: int, left: int) -> int:
     return (right == OUTSIDE) << d | (left == OUTSIDE) << (4 + d) | 1 << (8 + d)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take_vertices(
     above: Any, below: Any, y: int, marks: Any, up: Any, vertices: Any, components: Any, nv: int
 ) -> int:
@@ -244,7 +244,7 @@ def _take_vertices(
     return nv
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sweep(
     values: Any,
     conf: Any,

@@ -25,8 +25,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from geounet.kernels import inlined_kernel, kernel
 from geounet.vector.thinning_diagrams import even_step, odd_step
 
 GROUP = 8
@@ -39,7 +39,7 @@ _BITS = 8
 _ONE, _TOP, _NONE, _ALL = (np.uint64(n) for n in (1, 63, 0, 2**64 - 1))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def thin(may: Any, sure: Any, places: Any, steps: Any) -> tuple[Any, Any]:
     """Thin ``h`` rows in place, until nothing changes; when pixels went, and ``(h,)`` of which rows that is known.
 
@@ -70,7 +70,7 @@ def thin(may: Any, sure: Any, places: Any, steps: Any) -> tuple[Any, Any]:
     return went, known
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _look(may: Any, sure: Any, due: Any, hazy: Any, step: int, goes: Any, doubt: Any, stretches: Any) -> int:
     """Decide wherever something changed in the two steps before; number of ``stretches``: row, first group, end."""
     n, groups = 0, due.shape[1] - 2
@@ -101,7 +101,7 @@ def _look(may: Any, sure: Any, due: Any, hazy: Any, step: int, goes: Any, doubt:
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _carry_out(
     may: Any,
     sure: Any,
@@ -128,7 +128,7 @@ def _carry_out(
     return changed
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take_from_above(may: Any, sure: Any, place: int, due: Any, step: int) -> None:
     """Take the pixel in column ``place`` away from the row above those in hand."""
     word = place // 64
@@ -137,7 +137,7 @@ def _take_from_above(may: Any, sure: Any, place: int, due: Any, step: int) -> No
     _spread(due, 0, word // GROUP, step)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def _around(a: Any, c: Any, b: Any, k: int) -> Any:
     """The neighbours of the pixels in word ``k + 1`` of the row ``c``, as words, in the order of ``NAMES``."""
     return (
@@ -152,7 +152,7 @@ def _around(a: Any, c: Any, b: Any, k: int) -> Any:
     )
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def _pairs(may: Any, sure: Any) -> Any:
     """Of each neighbour where it may be set, and where it may be clear."""
     return (
@@ -167,7 +167,7 @@ def _pairs(may: Any, sure: Any) -> Any:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _decide_odd(a: Any, c: Any, b: Any, goes: Any) -> None:
     """Which pixels of the row ``c`` go in an odd step, where everything around is known."""
     for k in range(goes.size):
@@ -175,7 +175,7 @@ def _decide_odd(a: Any, c: Any, b: Any, goes: Any) -> None:
         goes[k] = c[k + 1] & odd_step(*_pairs(near, near), _ALL, _NONE)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _decide_even(a: Any, c: Any, b: Any, goes: Any) -> None:
     """As `_decide_odd` in an even step."""
     for k in range(goes.size):
@@ -183,7 +183,7 @@ def _decide_even(a: Any, c: Any, b: Any, goes: Any) -> None:
         goes[k] = c[k + 1] & even_step(*_pairs(near, near), _ALL, _NONE)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _doubt_odd(a: Any, c: Any, b: Any, sures: Any, goes: Any, doubt: Any) -> None:
     """Which pixels of the row ``c`` go in an odd step, and which that are there may go, where not all is known."""
     sure_a, sure_c, sure_b = sures
@@ -194,7 +194,7 @@ def _doubt_odd(a: Any, c: Any, b: Any, sures: Any, goes: Any, doubt: Any) -> Non
         doubt[k] = sure_c[k + 1] & stays & odd_step(*near, _ALL, _NONE)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _doubt_even(a: Any, c: Any, b: Any, sures: Any, goes: Any, doubt: Any) -> None:
     """As `_doubt_odd` in an even step."""
     sure_a, sure_c, sure_b = sures
@@ -205,7 +205,7 @@ def _doubt_even(a: Any, c: Any, b: Any, sures: Any, goes: Any, doubt: Any) -> No
         doubt[k] = sure_c[k + 1] & stays & even_step(*near, _ALL, _NONE)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def _changes(goes: Any, doubt: Any, y: int, group: int) -> bool:
     """Whether any pixel of a group changes."""
     some = _NONE
@@ -214,7 +214,7 @@ def _changes(goes: Any, doubt: Any, y: int, group: int) -> bool:
     return some != _NONE
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def _record(goes: Any, sure: Any, y: int, group: int, went: Any, step: int) -> bool:
     """Note the step of the pixels that go; False where one goes that may have gone before."""
     lost = _NONE
@@ -227,7 +227,7 @@ def _record(goes: Any, sure: Any, y: int, group: int, went: Any, step: int) -> b
     return lost == _NONE
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def _clear(may: Any, sure: Any, goes: Any, doubt: Any, y: int, group: int) -> bool:
     """Take the pixels away that go, and from those that are sure what is in doubt; whether anything is."""
     some = _NONE
@@ -238,7 +238,7 @@ def _clear(may: Any, sure: Any, goes: Any, doubt: Any, y: int, group: int) -> bo
     return some != _NONE
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def _spread(groups: Any, y: int, group: int, value: Any) -> None:
     """Tell a group, and those around it."""
     for i in range(max(y - 1, 0), y + 2):

@@ -14,16 +14,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from geounet.kernels import inlined_kernel
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def _on(neighbour: Any, if_set: Any, if_clear: Any) -> Any:
     """Where a way may lead; ``neighbour``: words of where it may be set, and of where it may be clear."""
     return (neighbour[0] & if_set) | (neighbour[1] & if_clear)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def odd_step(nw: Any, n: Any, ne: Any, e: Any, se: Any, s: Any, sw: Any, w: Any, yes: Any, no: Any) -> Any:
     """Which pixels may go in an odd step, if ``yes`` is all ones and ``no`` 0; the other way round, may stay."""
     a1 = _on(w, no, yes)
@@ -62,7 +62,7 @@ def odd_step(nw: Any, n: Any, ne: Any, e: Any, se: Any, s: Any, sw: Any, w: Any,
     return _on(n, a32, a33)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def even_step(nw: Any, n: Any, ne: Any, e: Any, se: Any, s: Any, sw: Any, w: Any, yes: Any, no: Any) -> Any:
     """Which pixels may go in an even step, if ``yes`` is all ones and ``no`` 0; the other way round, may stay."""
     a1 = _on(w, yes, no)

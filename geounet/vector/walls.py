@@ -11,7 +11,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from geounet.kernels import kernel
 
 LEAST = 2.5
 """Pixels; shorter walls are not kept, and no end of a wall is turned farther than this from where it is."""
@@ -22,13 +23,13 @@ _CROSSING = 0.2
 _ALONG, _ACROSS, _OWN = 0, 1, 2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def apart(angle: float, other: float) -> float:
     """Degrees from one direction to another modulo 90, -45 to 45."""
     return (angle - other + 45.0) % 90.0 - 45.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sums(xy: Any, a: int, b: int, n: int, out: Any) -> None:
     """Add number, sums and sums of products of a wall's middles; without its ends where there are enough."""
     last = b if b > a else b + n
@@ -45,7 +46,7 @@ def _sums(xy: Any, a: int, b: int, n: int, out: Any) -> None:
         out[5] += y * y
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _axis(sums: Any) -> float:
     """Radians: direction of the straight line through a wall's middles (least squares across it)."""
     n = sums[0]
@@ -55,7 +56,7 @@ def _axis(sums: Any) -> float:
     return 0.5 * math.atan2(2.0 * xy, xx - yy)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def slope(xy: Any, a: int, b: int, n: int) -> float:
     """Degrees: the direction of the straight line through a wall's middles."""
     sums = np.zeros(6)
@@ -63,7 +64,7 @@ def slope(xy: Any, a: int, b: int, n: int) -> float:
     return math.degrees(_axis(sums))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fit(kind: int, sums: Any, line: Any) -> None:
     """The line ``nx x + ny y = c`` of a wall, into ``line``."""
     if kind == _ALONG:
@@ -76,7 +77,7 @@ def _fit(kind: int, sums: Any, line: Any) -> None:
     line[2] = (line[0] * sums[1] + line[1] * sums[2]) / sums[0]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _same_wall(kind: Any, line: Any, heading: Any, i: int, j: int) -> bool:
     """Whether neighbours run the same way in nearly the same line."""
     if kind[i] != kind[j] or heading[i, 0] * heading[j, 0] + heading[i, 1] * heading[j, 1] <= 0.0:
@@ -88,7 +89,7 @@ def _same_wall(kind: Any, line: Any, heading: Any, i: int, j: int) -> bool:
     return bool(abs(line[i, 2] - line[j, 2]) < LEAST)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _corner(kind: Any, line: Any, start: Any, i: int, j: int, out: Any) -> bool:
     """Where wall ``i`` ends and ``j`` begins, into ``out`` (2, 2); whether that is one place."""
     det = line[i, 0] * line[j, 1] - line[i, 1] * line[j, 0]
@@ -109,14 +110,14 @@ def _corner(kind: Any, line: Any, start: Any, i: int, j: int, out: Any) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take_out(order: Any, count: int, at: int) -> int:
     for k in range(at, count - 1):
         order[k] = order[k + 1]
     return count - 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _join(order: Any, count: int, kind: Any, line: Any, heading: Any, sums: Any) -> int:
     """Join neighbours in one line; how many walls are left."""
     k = 0
@@ -134,7 +135,7 @@ def _join(order: Any, count: int, kind: Any, line: Any, heading: Any, sums: Any)
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shortest(order: Any, count: int, kind: Any, line: Any, heading: Any, start: Any) -> int:
     """The place of the shortest wall below `LEAST` (negative where its ends have changed places); -1 for none."""
     before, after = np.empty((2, 2)), np.empty((2, 2))
@@ -152,7 +153,7 @@ def _shortest(order: Any, count: int, kind: Any, line: Any, heading: Any, start:
     return worst
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def walls_of(xy: Any, breaks: Any) -> Any:
     """``(corners, 2)`` of the ring of walls, along whose frame the building lies; none where it has no form."""
     n, m = xy.shape[0], breaks.size
