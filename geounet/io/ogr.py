@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ Style = Callable[[], str | None]
 
 _ANY_DAY = "2000-01-01T00:00:00.000Z"
 """What a GeoPackage says of its last change: the bytes shall not depend on the hour."""
+_day_lock = threading.Lock()
+_inside = 0
+_before: str | None = None
 SHAPEFILE_LIMIT = 2**31 - 1
 """Bytes of a ``.shp`` or ``.dbf``: beyond, many readers fail (GDAL, ESRI Shapefile driver, "Size Issues")."""
 SHAPEFILE_SIDECARS = (".shx", ".dbf", ".cpg", ".prj")
@@ -187,12 +191,19 @@ def publish_shapefile(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _same_day() -> Iterator[None]:
-    """GDAL takes a fixed date for the present."""
+    """GDAL takes a fixed date for the present while any thread is inside; then what the program had."""
     import pyogrio
 
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _ANY_DAY})
+    global _inside, _before  # noqa: PLW0603  the date is the process's, so is the count of who wants it fixed
+    with _day_lock:
+        _inside += 1
+        if _inside == 1:
+            _before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+            pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _ANY_DAY})
     try:
         yield
     finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+        with _day_lock:
+            _inside -= 1
+            if _inside == 0:
+                pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _before})

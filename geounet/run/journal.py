@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,7 @@ def hold(output: Path) -> Iterator[Path]:
     Raises BusyError while another run holds the folder, ConfigError where it cannot be written.
     """
     state = output / STATE
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise cannot_write(output, error) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise BusyError(f"another run is writing to {output}; wait for it, or choose another --output") from error
+    lock = _locked(output, state / "lock")
     try:
         sweep(output)
         yield state
@@ -54,6 +45,27 @@ def hold(output: Path) -> Iterator[Path]:
         raise
     finally:
         os.close(lock)
+
+
+def _locked(output: Path, path: Path) -> int:
+    """The lock file, open and ours."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise cannot_write(output, error) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise BusyError(
+                f"another run is writing to {output}; wait for it, or choose another --output"
+            ) from error
+        with suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(lock).st_ino:
+                return lock
+        os.close(lock)  # whoever had it has removed the folder: the file that is locked has no name any more
 
 
 class Journal:

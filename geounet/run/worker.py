@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
-from geounet.errors import SceneError
+from geounet.errors import Interrupted, SceneError
 from geounet.model.engine import cuda_devices, device_of_worker
 from geounet.run.block import BlockRunner, RunnerClosed
 from geounet.run.roll_call import refuse_unfit
@@ -78,9 +78,12 @@ def runner_of(work: Work) -> BlockRunner:
         if work.key not in _runners:
             refuse_unfit(work.roll)
             for key in list(_runners):
-                _runners.pop(key).close()
+                if (other := _runners.pop(key, None)) is not None:  # unless it was stopped meanwhile
+                    other.close()
             _runners[work.key] = BlockRunner(_on_this_worker(work), begun=_begun.setdefault(work.key, set()))
-        return _runners[work.key]
+        if (runner := _runners.get(work.key)) is None:
+            raise Interrupted("stopped before a block")
+        return runner
 
 
 def prepare_runner(work: Work) -> None:

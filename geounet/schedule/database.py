@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,16 +66,32 @@ class Sqlite:
 
     _words: Mapping[str, str] = {":now": "((julianday('now') - 2440587.5) * 86400.0)", ":lock": ""}
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make: bool = True) -> None:
+        """``make``: the file may be a new one."""
         self._path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+            if make:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            name = f"{path.absolute().as_uri()}?mode={'rwc' if make else 'rw'}"
+            self._connection = sqlite3.connect(name, uri=True, timeout=_PATIENCE, isolation_level=None)
             self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead()
             self._connection.execute("PRAGMA synchronous = FULL")  # what is recorded survives a power cut
         except (sqlite3.Error, OSError) as error:
             raise ConfigError(f"ledger {path} cannot be opened: {error}; expected a SQLite file") from error
+
+    def _write_ahead(self) -> None:
+        """Of two that make the file at once SQLite lets one fail here, without the patience that it was given."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     @property
     def place(self) -> str:
@@ -105,7 +122,7 @@ class Sqlite:
         """Another connection; none to an empty file in place of one on a share that is away for a while."""
         if not self._path.exists():
             raise ConfigError(f"ledger {self._path} has gone")
-        return Sqlite(self._path)
+        return Sqlite(self._path, make=False)
 
     def close(self) -> None:
         """Give the connection back."""

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -44,7 +45,19 @@ class TakenOver(WorkError):
 
 def this_process() -> str:
     """Names this process among all that ever ran: host, number, time of birth."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+    return f"{socket.gethostname()}:{os.getpid()}:{_born(os.getpid())}"
+
+
+def _born(process: int) -> str:
+    """When a process began: where the kernel counts from its start, so that no step of the clock changes it."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        fields = (
+            Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
+    except OSError:  # there is no such file, or no such process
+        return f"{psutil.Process(process).create_time():.2f}"
+    return f"{boot[:8]}.{fields[19]}"  # starttime, see proc(5)
 
 
 def _is_dead(owner: str) -> bool:
@@ -53,7 +66,7 @@ def _is_dead(owner: str) -> bool:
     if host != socket.gethostname():
         return False
     try:
-        return f"{psutil.Process(int(number)).create_time():.2f}" != born
+        return _born(int(number)) != born
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:

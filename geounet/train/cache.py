@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from geounet.errors import SceneError, WorkError, cannot_write
@@ -128,11 +129,12 @@ class Cache:
     def forget_others(self, keys: set[str]) -> None:
         """Remove what was decoded for scenes that are none of these, or was left half done."""
         for file in self.folder.glob("*"):
-            ours = file.name.endswith((".image.npy", ".labels.npy", ".scenes.json", ".tmp"))
+            ours = file.name.endswith((".image.npy", ".labels.npy", ".scenes.json"))
             if file.is_file() and ours and file.name.split(".")[0] not in {key[:24] for key in keys}:
                 file.unlink(missing_ok=True)
         for half in self.folder.glob("*.tmp"):
-            half.unlink(missing_ok=True)
+            if not _is_being_written(half):
+                half.unlink(missing_ok=True)
 
     def _free(self) -> int:
         folder = self.folder
@@ -157,7 +159,7 @@ class Cache:
         files = self._files(bundle)
         with self._storing(what):
             self.folder.mkdir(parents=True, exist_ok=True)
-            staged = [file.with_suffix(".tmp") for file in files]
+            staged = [_staged(file) for file in files]
             image = _new_array(staged[0], dtypes[0], (area, bands))
             labels = _new_array(staged[1], "uint8", (area,))
             start = 0
@@ -172,8 +174,8 @@ class Cache:
             for half, file in zip(staged, files, strict=True):
                 half.replace(file)
             index = self._index(bundle)
-            index.with_suffix(".tmp").write_text(json.dumps([asdict(f) for f in facts]), encoding="utf-8")
-            index.with_suffix(".tmp").replace(index)
+            _staged(index).write_text(json.dumps([asdict(f) for f in facts]), encoding="utf-8")
+            _staged(index).replace(index)
 
     @contextmanager
     def _storing(self, what: str) -> Iterator[None]:
@@ -189,7 +191,7 @@ class Cache:
                 "free some space, or give data.cache_gb less"
             ) from error
         finally:
-            for half in self.folder.glob("*.tmp"):
+            for half in self.folder.glob(_staged(Path("*")).name):
                 half.unlink(missing_ok=True)
             with suppress(OSError):  # those that hold something stay
                 for folder in missing:
@@ -199,6 +201,17 @@ class Cache:
 def _theirs(paths: Iterable[Path]) -> list[Path]:
     """What belongs to files; a folder is whole in itself."""
     return [part for path in paths if not path.is_dir() for part in beside(path)]
+
+
+def _staged(file: Path) -> Path:
+    """Where a file is written before it has its name; two trainings may decode one scene at a time."""
+    return file.with_name(f"{file.name}.{os.getpid()}.tmp")
+
+
+def _is_being_written(staged: Path) -> bool:
+    """By another process of this machine."""
+    process = staged.name.split(".")[-2]
+    return process.isdigit() and int(process) != os.getpid() and psutil.pid_exists(int(process))
 
 
 def _new_array(path: Path, dtype: str, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[Any]]:

@@ -15,7 +15,7 @@ from processes import Case, start
 
 import geounet
 from geounet.errors import BusyError, ConfigError, Interrupted
-from geounet.run import pipeline
+from geounet.run import journal, pipeline
 from geounet.run.journal import Journal, Record, hold
 from geounet.run.work import Receipt
 
@@ -391,6 +391,23 @@ def test_the_lock_is_of_the_folder(tmp_path: Path) -> None:
         pass
     with hold(tmp_path / "a"):
         pass
+
+
+def test_the_lock_of_a_folder_that_was_removed_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retention removes what it holds: who opened the lock file before then has locked a file without a name."""
+    real, removed = journal.fcntl.flock, []
+
+    def flock(file: int, how: int) -> None:
+        if not removed:
+            removed.append(shutil.rmtree(tmp_path / "a"))
+        real(file, how)
+
+    monkeypatch.setattr(journal.fcntl, "flock", flock)
+    with hold(tmp_path / "a") as state:
+        assert removed
+        assert (state / "lock").exists()
+        with pytest.raises(BusyError), hold(tmp_path / "a"):
+            pass
 
 
 def test_a_folder_that_cannot_be_is_one_line(case: Case, tmp_path: Path) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from geounet.errors import ConfigError, WorkError
 from geounet.schedule.database import connect
 from geounet.schedule.entry import Entry, Found
-from geounet.schedule.ledger import _TABLES, MOST_DEATHS, Ledger
+from geounet.schedule.ledger import _TABLES, MOST_DEATHS, Ledger, _is_dead, this_process
 
 LEASE = 3600.0
 SOON = 0.05
@@ -68,6 +71,45 @@ def test_runs_that_make_the_ledger_at_once_share_it(url: str) -> None:
         assert set(second.result(timeout=240).values()) == {0}
     first.close()
     onlooker.close()
+
+
+def test_a_new_file_is_opened_by_several_at_once(tmp_path: Path) -> None:
+    """SQLite answers at once, whatever its patience, where two ask for a write-ahead log of a new file."""
+    with ThreadPoolExecutor(3) as pool:
+        for number in range(150):  # of about fifty such files one failed
+            together = threading.Barrier(3)
+
+            def opened(file: str, together: threading.Barrier = together) -> dict[str, int]:
+                together.wait()
+                ledger = Ledger(connect(file))
+                counts = ledger.counts()
+                ledger.close()
+                return counts
+
+            file = str(tmp_path / f"{number}.sqlite")
+            for done in [pool.submit(opened, file) for _ in range(3)]:
+                assert set(done.result(timeout=240).values()) == {0}
+
+
+def test_no_empty_ledger_is_made_where_there_was_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share may go away between a look and the next."""
+    ledger = connect(str(tmp_path / "share" / "ledger.sqlite"))
+    shutil.rmtree(tmp_path / "share")
+    monkeypatch.setattr(Path, "exists", lambda _path: True)
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        ledger.again()
+    monkeypatch.undo()
+    assert not (tmp_path / "share").exists()
+    ledger.close()
+
+
+def test_a_step_of_the_clock_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """psutil counts a process's birth from the machine's, which moves with the clock."""
+    me, born = this_process(), psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: born(process) + 3600)
+    assert this_process() == me
+    assert not _is_dead(me)
+    assert _is_dead(f"{me}9")
 
 
 def test_only_scenes_of_the_recipe_are_claimed(url: str) -> None:

@@ -6,6 +6,8 @@ import importlib.util
 import os
 import resource
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -258,14 +260,19 @@ def test_what_nobody_needs_leaves_the_cache(tmp_path: Path, labels: np.ndarray) 
     shared.write_raster(tmp_path / "labels.tif", labels[None])
     load(tmp_path, labels="labels.tif")
     before = {p.name for p in (tmp_path / "cache").iterdir()}
-    (tmp_path / "cache" / "half.image.tmp").write_bytes(b"left by a kill")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / "cache" / f"half.image.npy.{gone.pid}.tmp").write_bytes(b"left by a kill")
+    theirs = tmp_path / "cache" / f"half.image.npy.{os.getppid()}.tmp"
+    theirs.write_bytes(b"being written")
     (tmp_path / "cache" / "notes.txt").write_text("not ours")
     shared.write_raster(tmp_path / "labels.tif", np.flipud(labels)[None])
     scene = load(tmp_path, labels="labels.tif")
     assert np.array_equal(scene.labels, np.flipud(labels))
     after = {p.name for p in (tmp_path / "cache").iterdir()}
-    assert len(after) == len(before) + 1
+    assert len(after) == len(before) + 2
     assert after & before == set()
+    assert theirs.name in after
     assert "notes.txt" in after
 
 
