@@ -191,6 +191,10 @@ class LabelRaster:
                 confidence[here] = self._confidence.read(window).data[0][rows[here] - top, columns[here] - left]
         return labels, confidence
 
+    def values(self, window: Window) -> NDArray[Any]:
+        """``(h, w)`` pixel values, as the file has them."""
+        return self._raster.read(window).data[0]
+
     def _as_labels(self, data: NDArray[Any], outside: NDArray[np.bool_] | None) -> NDArray[np.int32]:
         """Pixel values as int32; uint32 keep their bits (`value_of` turns them back)."""
         out = data.view(np.int32) if data.dtype == np.uint32 else data.astype(np.int32)

@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geounet.grid.window import Window
 from geounet.io.ground import Ground
 from geounet.io.labels import LabelRaster
 from geounet.io.line_layers import LineLayer, lengths, write_layer
@@ -115,7 +116,12 @@ class LineMaker:
             bridge=options.bridge,
             likelihood=self._likelihood if self._raster.has_confidence else None,
             simplify=options.simplify,
+            marks=self._marks,
         )
+
+    def _marks(self, window: Window) -> NDArray[np.bool_]:
+        """Which pixels are road."""
+        return self._raster.values(window) == self._options.value
 
     def _likelihood(self, places: IntArray) -> FloatArray:
         """How likely the pixels at ``places`` are road, as the confidence raster tells."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geounet.kernels import kernel
 from geounet.vector.bridges import Likelihood, bridged
+from geounet.vector.diagonals import Marks, with_diagonals
 from geounet.vector.network import IntArray, Network, network
 from geounet.vector.skeleton import Skeleton
 from geounet.vector.spurs import glued, lengths, node_reaches, without_spurs
@@ -76,6 +77,7 @@ def centre_lines(
     bridge: float = 0.0,
     likelihood: Likelihood | None = None,
     simplify: float = 0.0,
+    marks: Marks | None = None,
 ) -> CentreLines:
     """The graph of a mask's centre-lines.
 
@@ -87,8 +89,10 @@ def centre_lines(
         bridge: gaps up to this are closed where ends point at each other, or at another line.
         likelihood: of being marked, for pixels in a gap; None: geometry alone decides.
         simplify: tolerance of the lines; at least half a pixel.
+        marks: tells what is marked, so that straight roads at 45 degrees get back what thinning takes from them.
     """
     width = shape[1]
+    skeleton = skeleton if marks is None else _mended(skeleton, shape, sides, marks)
     place, reach = skeleton.place, skeleton.reach
     scale = sides(place // width)
     stays = without_spurs(place, reach, width=width, sides=scale, spur=spur, lone=bridge <= 0)
@@ -106,6 +110,22 @@ def centre_lines(
     length = lengths(net, place, width, sides(place // width))
     net = network(place, width=width, glued=glued(net, length, node_reaches(net, reach)))
     return _drawn(net, place, reach, confidence, shape, sides, simplify)
+
+
+def _mended(skeleton: Skeleton, shape: tuple[int, int], sides: Sides, marks: Marks) -> Skeleton:
+    """With the diagonals that thinning took."""
+    place, reach, confidence = skeleton.place, skeleton.reach, skeleton.confidence
+    pixel = np.sqrt(np.prod(sides(place // shape[1]), axis=1))
+    new, size = with_diagonals(place, reach, shape=shape, pixel=pixel, marks=marks)
+    if not new.size:
+        return skeleton
+    order = np.argsort(np.concatenate([place, new]), kind="stable")
+    unknown = np.full(new.size, UNKNOWN, np.uint8)
+    return Skeleton(
+        place=np.concatenate([place, new])[order],
+        reach=np.concatenate([reach, size])[order],
+        confidence=None if confidence is None else np.concatenate([confidence, unknown])[order],
+    )
 
 
 def _drawn(  # noqa: PLR0917
