@@ -19,7 +19,8 @@ from geounet.grid.window import Window
 from geounet.io.features import PARQUET, check_vector_file, read_parquet
 
 if TYPE_CHECKING:
-    from geopandas import GeoDataFrame
+    from geopandas import GeoDataFrame, GeoSeries
+    from pyproj import CRS
     from shapely import Geometry
 
 
@@ -82,8 +83,12 @@ def area_key(path: str | Path, crs: str | None) -> str:
 def _area_key(path: Path, crs: str | None, _state: tuple[tuple[str, int, int], ...]) -> str:
     from shapely import normalize, to_wkb
 
-    area = normalize(read_polygons(path, crs))
-    return hashlib.sha256(f"{crs}\0".encode() + to_wkb(area, byte_order=1)).hexdigest()
+    polygons = _polygons(path, crs, "--aoi")
+    own, names = polygons.crs, str(crs)
+    if not _same(own, crs):  # corners in another CRS do not say where the edges are, and may be infinite there
+        names += f"\0{own.to_wkt()}"
+    area = normalize(_union(polygons))
+    return hashlib.sha256(f"{names}\0".encode() + to_wkb(area, byte_order=1)).hexdigest()
 
 
 def _state(path: Path) -> tuple[tuple[str, int, int], ...]:
@@ -96,10 +101,12 @@ def _state(path: Path) -> tuple[tuple[str, int, int], ...]:
 def read_area(path: str | Path, geobox: GeoBox) -> Geometry:
     """The union of a file's polygons in the CRS of ``geobox``, as often as that goes around the globe.
 
-    Raises ConfigError, see :func:`area_mask`.
+    Edges are straight in the CRS of the file (RFC 7946, 3.1.1, for GeoJSON): of an area in another CRS than the
+    scene's, what lies near the scene is carried there with its edges. Raises ConfigError, see :func:`area_mask`.
     """
-    area = read_polygons(Path(path), geobox.crs)
+    polygons = _polygons(Path(path), geobox.crs, "--aoi")
     crs = parse_crs(geobox.crs or "")
+    area = _union(polygons.to_crs(crs)) if _same(polygons.crs, geobox.crs) else _carried(polygons, geobox, path)
     if not crs.is_geographic:
         return area
     return _on_both_sides(area, geobox, turn=2 * math.pi / crs.axis_info[0].unit_conversion_factor)
@@ -149,11 +156,47 @@ def _polygon_layer(path: Path, label: str) -> str | None:
     return found[0] if found else None
 
 
-def read_polygons(path: Path, crs: str | None, *, label: str = "--aoi") -> Geometry:
-    """The union of a file's polygons in a CRS. Raises ConfigError, led by ``label``."""
-    from shapely import force_2d, get_type_id, union_all
+def _same(own: CRS, crs: str | None) -> bool:
+    """Whether coordinates mean the same in both, so that straight is straight."""
+    return own.equals(parse_crs(crs or ""), ignore_axis_order=True)
+
+
+def _carried(polygons: GeoSeries, geobox: GeoBox, path: str | Path) -> Geometry:
+    """The union of polygons, as far as it lies near the scene, in the scene's CRS."""
+    import shapely
+    from pyproj.exceptions import ProjError
 
     from geounet.io.areas import valid_areas
+    from geounet.io.carried import Torn, carried, near
+
+    try:
+        area = near(_union(polygons), polygons.crs, geobox)
+        parts = shapely.get_parts(area)
+        parts = parts[shapely.get_dimensions(parts) == 2]
+        return shapely.union_all(valid_areas(carried(parts, polygons.crs, geobox))) if parts.size else area
+    except (Torn, ProjError) as error:
+        raise ConfigError(
+            f"--aoi {path} cannot be brought from its CRS ({polygons.crs.name}) into the scene's: "
+            f"{str(error).splitlines()[0]}; give a smaller area, or one in the scene's CRS"
+        ) from error
+
+
+def read_polygons(path: Path, crs: str | None, *, label: str = "--aoi") -> Geometry:
+    """The union of a file's polygons, with their corners brought to a CRS. Raises ConfigError, led by ``label``."""
+    return _union(_polygons(path, crs, label).to_crs(crs))
+
+
+def _union(polygons: GeoSeries) -> Geometry:
+    from shapely import force_2d, union_all
+
+    from geounet.io.areas import valid_areas
+
+    return union_all(valid_areas(force_2d(polygons.to_numpy())))
+
+
+def _polygons(path: Path, crs: str | None, label: str) -> GeoSeries:
+    """A file's polygons, in its own CRS, to be laid over a scene of ``crs``."""
+    from shapely import get_type_id
 
     if crs is None:
         raise ConfigError(f"{label} {path}: the scene has no CRS, so nobody can say where the area lies on it")
@@ -163,4 +206,4 @@ def read_polygons(path: Path, crs: str | None, *, label: str = "--aoi") -> Geome
     polygons = frame.geometry[get_type_id(frame.geometry.to_numpy()) >= 3]
     if polygons.empty or polygons.is_empty.all():
         raise ConfigError(f"{label} {path} has no polygons; expected at least one")
-    return union_all(valid_areas(force_2d(polygons.to_crs(crs).to_numpy())))
+    return polygons
