@@ -17,6 +17,7 @@ from geounet.grid.window import Window
 from geounet.io import access
 from geounet.io.checks import check_georeference
 from geounet.io.class_names import colours_of, names_of
+from geounet.io.confidence import check_scale, read_confidence
 from geounet.io.gdal import CACHE_BYTES
 from geounet.io.layers import lies_on
 from geounet.io.nodata import either
@@ -91,6 +92,11 @@ class LabelRaster:
             raise SceneError(
                 f"confidence raster {path} lies elsewhere than {self._raster.source.label}; expected the same grid"
             )
+        try:
+            check_scale(raster)
+        except BaseException:
+            raster.close()
+            raise
         return raster
 
     @property
@@ -174,7 +180,7 @@ class LabelRaster:
             labels = self._as_labels(labels, outside)
         confidence = None
         if self._confidence is not None:
-            confidence = np.asarray(self._confidence.read(window).data[0])
+            confidence = read_confidence(self._confidence, window)
         return Rows(labels=labels, outside=outside, confidence=confidence, rim=rim)
 
     def at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
@@ -188,7 +194,8 @@ class LabelRaster:
             window = Window(top, left, height, width)
             labels[here] = self._raster.read(window).data[0][rows[here] - top, columns[here] - left]
             if self._confidence is not None:
-                confidence[here] = self._confidence.read(window).data[0][rows[here] - top, columns[here] - left]
+                sure = read_confidence(self._confidence, window)
+                confidence[here] = sure[rows[here] - top, columns[here] - left]
         return labels, confidence
 
     def values(self, window: Window) -> NDArray[Any]:

@@ -23,6 +23,7 @@ from geounet.grid.window import Window
 from geounet.io import access
 from geounet.io.aoi import AreaMask
 from geounet.io.class_names import names_of
+from geounet.io.confidence import check_scale, read_confidence
 from geounet.io.gdal import open_own
 from geounet.io.layers import lies_on
 from geounet.io.levels import gdal
@@ -119,6 +120,7 @@ class Probabilities:
             raise SceneError(
                 f"--threshold: {labels} and {path} are not a mask and its confidence, uint8 on one grid"
             )
+        check_scale(found)
         return found
 
     @property
@@ -140,7 +142,7 @@ class Probabilities:
             if self._confidence is None:
                 yield top, *self._floats(piece.data[0], valid)
             else:
-                yield top, *self._bytes(piece.data[0], valid, self._confidence.read(window).data[0])
+                yield top, *self._bytes(piece.data[0], valid, read_confidence(self._confidence, window))
 
     def _floats(
         self, data: NDArray[Any], valid: NDArray[np.bool_]

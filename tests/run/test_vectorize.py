@@ -99,7 +99,7 @@ def test_attributes_and_result(tmp_path: Path) -> None:
 )
 def test_same_bytes_whatever_the_strips(options: dict[str, Any], tmp_path: Path) -> None:
     path = raster(tmp_path / "a.tif", patches())
-    sure = raster(tmp_path / "sure.tif", np.random.default_rng(3).integers(0, 256, (60, 50), np.uint8))
+    sure = raster(tmp_path / "sure.tif", np.random.default_rng(3).integers(0, 251, (60, 50), np.uint8))
     raster(tmp_path / "heights.tif", np.random.default_rng(4).normal(size=(60, 50)), nodata=None)
     circle = shapely.Point(500250, 5499700).buffer(190)
     geopandas.GeoDataFrame(geometry=[circle], crs="EPSG:32633").to_file(tmp_path / "aoi.gpkg")
@@ -201,6 +201,26 @@ def test_confidence_and_area_of_what_is_inside_of_an_area_of_interest(tmp_path: 
     assert frame.confidence_mean.tolist() == [round(14.5 / 50, 4)] * 2
     assert frame.area_m2.tolist() == pytest.approx([1e4, 2e4], rel=1e-3)
     assert frame.perimeter_m.tolist() == pytest.approx([400, 600], rel=1e-3)
+
+
+def test_a_confidence_without_data_is_unknown_and_one_of_another_meaning_is_refused(tmp_path: Path) -> None:
+    path = raster(tmp_path / "a.tif", np.zeros((20, 10), np.uint8))
+    half = np.full((20, 10), 200, np.uint8)
+    half[:, :5] = 0
+    frame = geounet.vectorize(path, confidence=raster(tmp_path / "none.tif", half, nodata=0))
+    assert frame.confidence_mean.tolist() == [0.8]
+    beside = raster(tmp_path / "c.tif", half)
+    assert geounet.vectorize(path, confidence=beside).confidence_mean.tolist() == [0.4]
+    for scale, right in ((1 / 250, True), (1 / 255, False)):
+        with rasterio.open(beside, "r+") as file:
+            file.scales = (scale,)
+        if right:
+            assert geounet.vectorize(path, confidence=beside).confidence_mean.tolist() == [0.4]
+    with pytest.raises(SceneError, match=r"c.tif has a scale of 0.0039\d+ and an offset of 0; expected 1/250"):
+        geounet.vectorize(path, confidence=beside)
+    half[3, 7] = 254
+    with pytest.raises(SceneError, match=r"odd.tif holds 254; expected 0 to 250"):
+        geounet.vectorize(path, confidence=raster(tmp_path / "odd.tif", half))
 
 
 @pytest.mark.parametrize("threshold", ["0.6", "0.7:0.4", "0.52:0.3"])
