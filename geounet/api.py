@@ -238,7 +238,8 @@ def vectorize(
         if (transform, crs, nodata) != (None, None, None):
             raise ConfigError("transform, crs and nodata belong to an array; a file has its own")
         return frame_of(labels, **options) if output is None else to_files(labels, output=output, **options)
-    with raster_of(labels, transform=transform, crs=crs, nodata=nodata) as path:
+    floats = options.get("threshold") is not None
+    with raster_of(labels, transform=transform, crs=crs, nodata=nodata, floats=floats) as path:
         return frame_of(path, **options) if output is None else to_files(path, output=output, **options)
 
 

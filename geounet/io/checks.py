@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geounet.errors import SceneError
 from geounet.grid.geobox import IDENTITY
 from geounet.io import human
 from geounet.io.raster import Raster
 
+if TYPE_CHECKING:
+    from geounet.io.ground import Ground
+
 MAX_BLOCK_BYTES = 512 * 2**20
 """One compressed block is decoded whole, and GDAL holds it twice."""
 ABSURD_BYTES, ABSURD_RATIO = 2**38, 1_000_000
 """A file that declares more than both is refused. DEFLATE reaches 1 to 1032, ZSTD some 1 to 20,000; a sparse
 file needs 16 bytes per block, which is 1 to 50,000 with three bands and blocks of 512."""
+
+MOST_PIECES = 50_000
+"""Of one pixel's edge; a pixel as large as the Earth has 40,075 of a kilometre each."""
+MOST_TURNS = 3
+"""Times around the globe; no map is that wide."""
 
 
 def check_raster(raster: Raster) -> None:
@@ -42,6 +51,24 @@ def check_georeference(raster: Raster, *, resampling: str = "bilinear") -> None:
         raise SceneError(
             f"{label} has its middle at ({x:g}, {y:g}) degrees, which is no place on the globe; its geotransform "
             "or its CRS is wrong"
+        )
+
+
+def check_edges(label: str, ground: Ground) -> None:
+    """Refuse pixels whose edges would be cut into more pieces than a globe has, or of which most lie off the globe.
+
+    Raises SceneError.
+    """
+    geobox, crs = ground.geobox, ground.crs
+    if crs is None or crs.is_geographic or not ground.semi_major:
+        return
+    across, down = (side * ground.unit for side in geobox.pixel_size)
+    around = 2 * math.pi * ground.semi_major
+    pieces = max(geobox.pixel_size) / ground.longest_edge
+    if pieces > MOST_PIECES or max(across * geobox.width, down * geobox.height) > MOST_TURNS * around:
+        raise SceneError(
+            f"{label} has pixels of {across:g} x {down:g} m and is {geobox.width} x {geobox.height} of them; "
+            "expected a part of a globe: its geotransform is wrong (in another order, or in another unit)"
         )
 
 

@@ -15,10 +15,11 @@ from geounet.errors import SceneError
 from geounet.grid.geobox import GeoBox
 from geounet.grid.window import Window
 from geounet.io import access
-from geounet.io.checks import check_georeference
+from geounet.io.checks import check_edges, check_georeference
 from geounet.io.class_names import colours_of, names_of
 from geounet.io.confidence import check_scale, read_confidence
 from geounet.io.gdal import CACHE_BYTES
+from geounet.io.ground import Ground
 from geounet.io.layers import lies_on
 from geounet.io.nodata import either
 from geounet.io.raster import Raster
@@ -76,6 +77,7 @@ class LabelRaster:
                 "take one out (gdal_translate -b N)"
             )
         check_georeference(self._raster, resampling="near")
+        check_edges(label, Ground(self.geobox))
         if self.geobox.width * self.geobox.height >= 2**62:
             raise SceneError(f"{label} has {self.geobox.width} x {self.geobox.height} pixels, which is too many")
 

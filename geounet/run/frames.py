@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 
 from geounet.errors import ConfigError, SceneError
+from geounet.grid.geobox import IDENTITY
 from geounet.io.staging import write_array
 from geounet.io.vectors import SUFFIXES
 
@@ -45,21 +48,51 @@ def frame_of(labels: str | Path, **options: Any) -> GeoDataFrame:
 
 
 @contextmanager
-def raster_of(array: NDArray[Any], *, transform: Any, crs: Any, nodata: float | None) -> Iterator[Path]:
+def raster_of(
+    array: NDArray[Any], *, transform: Any, crs: Any, nodata: float | None, floats: bool
+) -> Iterator[Path]:
     """An array ``(height, width)`` as a raster file, for as long as the body runs. SceneError for another shape.
 
-    What is masked is nodata. ConfigError for a CRS without a transform, or the other way round.
+    What is masked is nodata. ``floats``: whether it may hold probabilities (SceneError). ConfigError for a CRS
+    without a transform, or the other way round, and for a transform that cannot be meant.
     """
     if (transform is None) != (crs is None):
         given, lacking = ("crs", "transform") if transform is None else ("transform", "crs")
         raise ConfigError(
             f"{given} without {lacking} says not where an array lies; give both, or neither for pixels"
         )
+    if transform is not None:
+        _check_transform(transform)
     data, nodata = _unmasked(array, nodata)
     if data.ndim != 2 or not data.size:
         raise SceneError(f"an array of shape {data.shape}; expected (height, width)")
+    if data.dtype.kind == "f" and not floats:
+        raise SceneError(
+            f"an array of {data.dtype}; expected whole numbers (uint8 to int32), one per class: "
+            "convert it (array.astype('int32')), or cut probabilities with threshold"
+        )
     with tempfile.TemporaryDirectory(prefix="geounet-") as folder:
         yield write_array(Path(folder) / "labels.tif", data, transform=transform, crs=crs, nodata=nodata)
+
+
+def _check_transform(transform: Any) -> None:
+    """Refuse what is no affine of a place. GDAL's order is told as rasterio tells it (rasterio.transform)."""
+    from rasterio.transform import tastes_like_gdal
+
+    try:
+        found = tuple(float(number) for number in tuple(transform)[:6])
+        a, b, _, d, e, _ = found
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"transform {transform!r} is no affine; expected Affine(a, b, c, d, e, f)") from error
+    if not isinstance(transform, Affine) and tastes_like_gdal(found):
+        raise ConfigError(f"transform {found} is in GDAL's order; expected an affine: Affine.from_gdal(*transform)")
+    if not all(map(math.isfinite, found)) or a * e - b * d == 0:
+        raise ConfigError(f"transform {found} maps the plane to a line or a point; expected an affine of a place")
+    if found == IDENTITY:
+        raise ConfigError(
+            "transform is the identity, which stands for no place; leave out transform and crs for pixels, or say "
+            "where the array lies"
+        )
 
 
 def _unmasked(array: Any, nodata: float | None) -> tuple[NDArray[Any], float | None]:

@@ -594,6 +594,47 @@ def test_an_array_has_a_transform_and_a_crs_or_neither() -> None:
         geounet.vectorize(patches(), crs="EPSG:32633")
 
 
+@pytest.mark.parametrize(
+    ("transform", "says"),
+    [
+        (UTM.to_gdal(), "in GDAL's order"),
+        (Affine(0, 0, 5, 0, 0, 5), "to a line or a point"),
+        (Affine(np.nan, 0, 5, 0, -1, 5), "to a line or a point"),
+        (Affine.identity(), "is the identity"),
+        ((1, 2), "no affine"),
+        (3, "no affine"),
+    ],
+)
+def test_a_transform_that_cannot_be_meant_is_one_line(transform: Any, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        geounet.vectorize(patches(), transform=transform, crs="EPSG:32633")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "transform", [Affine(500_000, 10, 0, 5_000_000, 0, -10), Affine(4e6, 0, 500_000, 0, -4e6, 5_000_000)]
+)
+def test_a_file_with_pixels_beyond_all_measure_is_refused_before_its_edges_are_cut(
+    tmp_path: Path, transform: Affine
+) -> None:
+    path = raster(tmp_path / "a.tif", patches(), transform=transform)
+    with pytest.raises(SceneError, match=r"a.tif has pixels of .* geotransform is wrong"):
+        geounet.vectorize(path)
+
+
+def test_arrays_of_other_types_serve_or_are_refused_as_arrays() -> None:
+    expected = geounet.vectorize(patches().astype(np.int16))
+    for dtype in (">i2", ">i4", ">i8", ">u2"):
+        found = geounet.vectorize(patches().astype(dtype))
+        assert shapely.equals(found.geometry.to_numpy(), expected.geometry.to_numpy()).all()
+        assert found["class"].tolist() == expected["class"].tolist()
+    assert len(geounet.vectorize(patches().astype(">f4") / 2, threshold="0.5"))
+    with pytest.raises(SceneError, match=r"^an array of float64; expected whole numbers .*astype"):
+        geounet.vectorize(patches().astype(float))
+    with pytest.raises(SceneError, match=r"^an array of float16; expected float32"):
+        geounet.vectorize(patches().astype(np.float16), threshold="0.5")
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "bool"])
 def test_what_is_masked_is_no_data(dtype: str) -> None:
     labels = patches().astype(dtype)
