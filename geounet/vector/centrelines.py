@@ -16,6 +16,7 @@ from geounet.vector.diagonals import Marks, with_diagonals
 from geounet.vector.network import IntArray, Network, network
 from geounet.vector.skeleton import Skeleton
 from geounet.vector.spurs import glued, lengths, node_reaches, without_spurs
+from geounet.vector.straightened import straightened
 
 FloatArray = NDArray[np.float64]
 Sides = Callable[[IntArray], FloatArray]
@@ -148,7 +149,7 @@ def _drawn(  # noqa: PLR0917
     mean, spread = _widths(net, reach, scale, place, shape[1])
     _smooth(xy, net.starts, _rounds(mean, net, scale))
     xy, starts = _simplified(xy, net.starts, sides, simplify)
-    return CentreLines(
+    drawn = CentreLines(
         xy=xy,
         starts=starts,
         ends=net.ends,
@@ -158,6 +159,8 @@ def _drawn(  # noqa: PLR0917
         node_xy=node_xy,
         degree=net.degree,
     )
+    kept = np.diff(starts) > 0
+    return drawn if kept.all() else drawn.take(kept)
 
 
 def _node_centres(net: Network, centre: FloatArray) -> FloatArray:
@@ -233,19 +236,20 @@ def _averaged(before: Any, here: Any, after: Any, out: Any) -> None:
 
 
 def _simplified(xy: FloatArray, starts: IntArray, sides: Sides, tolerance: float) -> tuple[FloatArray, IntArray]:
-    """Lines without the points that are nearer than ``tolerance`` to what is left (Douglas and Peucker)."""
+    """Lines without the points that are nearer than ``tolerance`` to what is left; none of what is no line."""
     count = starts.size - 1
     if not count:
         return xy, starts
     which = np.repeat(np.arange(count), np.diff(starts))
     scale = sides(xy[starts[:-1], 1].astype(np.int64))
-    lines = shapely.linestrings(xy * scale[which], indices=which)
+    lines = np.asarray(shapely.linestrings(xy * scale[which], indices=which), object)
     finest = _FINEST * scale.min(axis=1)
-    out = shapely.simplify(lines, np.maximum(tolerance, finest), preserve_topology=False)
+    out = straightened(lines, np.maximum(tolerance, finest))
     points, owner = shapely.get_coordinates(out, return_index=True)
     points, begin = points / scale[owner], np.searchsorted(owner, np.arange(count + 1))
+    kept = np.diff(begin) > 0
     for new, old in ((begin[:-1], starts[:-1]), (begin[1:] - 1, starts[1:] - 1)):
-        points[new] = xy[old]  # to the last bit where their nodes are
+        points[new[kept]] = xy[old[kept]]  # to the last bit where their nodes are
     return points, begin
 
 

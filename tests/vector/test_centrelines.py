@@ -7,6 +7,7 @@ import pytest
 import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
+from scipy.ndimage import gaussian_filter
 
 from geounet.vector.centrelines import CentreLines, centre_lines
 from geounet.vector.skeleton import skeleton
@@ -109,3 +110,33 @@ def test_no_bridge_where_the_network_sees_no_road() -> None:
     for odds, edges in ((0.4, 1), (0.05, 2), (np.nan, 2)):
         found = lines_of(mask, bridge=25.0, likelihood=lambda places, o=odds: np.full(places.size, o))
         assert len(found.ends) == edges, odds
+
+
+@pytest.mark.parametrize("simplify", [30.0, 50.0, 80.0, 500.0])
+def test_a_ring_stays_a_ring_however_coarse_it_is(simplify: float) -> None:
+    ring = road(list(shapely.Point(100, 100).buffer(36).exterior.coords), width=8)
+    (line,) = shapes(lines_of(ring, simplify=simplify))
+    assert line.is_ring
+    assert shapely.Polygon(line).area > 1000
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("spur", "simplify"), [(None, 4.0), (0.0, 10.0), (0.0, 0.0)])
+def test_lines_do_not_cross_themselves(seed: int, spur: float | None, simplify: float) -> None:
+    noise = gaussian_filter(np.random.default_rng(seed).random((150, 150)), 2.5)
+    lines = lines_of(np.abs(noise - 0.5) < 0.02, spur=spur, simplify=simplify)
+    drawn = shapes(lines)
+    assert shapely.is_simple(drawn).all()
+    assert (shapely.length(drawn) > 0).all()
+    assert (np.bincount(lines.ends.reshape(-1), minlength=len(lines.node_xy)) == lines.degree).all()
+
+
+def test_loops_without_room_for_a_line_are_left_out() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(400):
+        lines = lines_of(random.random(tuple(random.integers(5, 10, 2))) < 0.65, spur=0.0)
+        drawn = shapes(lines)
+        assert (shapely.length(drawn) > 0).all()
+        assert shapely.is_simple(drawn).all()
+        assert lines.degree.all()
+        assert (np.bincount(lines.ends.reshape(-1), minlength=len(lines.node_xy)) == lines.degree).all()
