@@ -71,7 +71,7 @@ class OgrWriter(ChunkWriter):
         """Write the style, where the format has a place for it."""
         style = None if self._style is None else self._style()
         if style is not None:
-            with _same_day():
+            with _same_day(), _room_wanted():
                 self._write_style(style)
 
     def put(self, wkb: NDArray[np.object_], columns: dict[str, NDArray[Any]]) -> None:
@@ -80,7 +80,7 @@ class OgrWriter(ChunkWriter):
 
         from pyogrio.raw import write
 
-        with warnings.catch_warnings(), _same_day():
+        with warnings.catch_warnings(), _same_day(), _room_wanted():
             warnings.filterwarnings("ignore", message="'crs' was not provided")
             write(
                 self._path,
@@ -135,12 +135,10 @@ class ShapefileWriter(OgrWriter):
 
     def put(self, wkb: NDArray[np.object_], columns: dict[str, NDArray[Any]]) -> None:
         """Append features: their geometries and attributes ``(n,)``."""
-        from pyogrio.errors import DataSourceError, FeatureError
-
         self._short = short_names(list(columns))
         try:
             super().put(wkb, {self._short[name]: _storable(column) for name, column in columns.items()})
-        except (DataSourceError, FeatureError, RuntimeError) as error:
+        except (RuntimeError, WorkError) as error:
             raise WorkError(f"the Shapefile cannot take more ({error}); choose --format gpkg or fgb") from None
         for path in (self._path, self._path.with_suffix(".dbf")):
             if (size := path.stat().st_size) > SHAPEFILE_LIMIT:
@@ -187,6 +185,19 @@ def publish_shapefile(path: Path) -> Iterator[Path]:
             else:  # of an older Shapefile of that name
                 path.with_suffix(suffix).unlink(missing_ok=True)
         sync(path.parent)
+
+
+@contextmanager
+def _room_wanted() -> Iterator[None]:
+    """GDAL tells of a full disk, and of a file that may not grow, as of any file that it cannot write."""
+    from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
+
+    try:
+        yield
+    except (DataSourceError, DataLayerError, FeatureError) as error:
+        raise WorkError(
+            f"the layer cannot be written ({error}); free some space and run the same command again"
+        ) from None
 
 
 @contextmanager
