@@ -104,7 +104,7 @@ def test_an_end_that_is_added_later_goes_on_from_the_checkpoint_and_another_end_
 
 def test_folds_have_no_end_and_the_last_steps_have_no_scores(tiny: Write) -> None:
     config = load_config(tiny(finish={**FINISH, "ema": 0.5}))
-    assert _of_fold(config, ("a",)).finish is None
+    assert _of_fold(config, 1, ("a",)).finish is None
     last = on_all(config)
     assert (last.data.validate_groups, last.ship, last.finish) == ((), "last", None)
     assert (last.optimiser.steps, last.optimiser.lr, last.optimiser.ema) == (5, 0.005, 0.5)

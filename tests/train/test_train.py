@@ -204,7 +204,7 @@ def test_the_last_weights_of_stopped_folds_are_packaged_with_scores_of_their_own
     for number, groups in ((1, ("a",)), (2, ("b",))):
         with pytest.raises(RuntimeError, match="power cut"):
             train_config(
-                _of_fold(config, groups),
+                _of_fold(config, number, groups),
                 output / f"fold-{number}",
                 base=tmp_path,
                 cache=output / "cache",

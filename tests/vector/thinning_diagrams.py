@@ -25,17 +25,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from geounet.kernels import inlined_kernel
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def _on(neighbour: Any, if_set: Any, if_clear: Any) -> Any:
     """Where a way may lead; ``neighbour``: words of where it may be set, and of where it may be clear."""
     return (neighbour[0] & if_set) | (neighbour[1] & if_clear)
 '''
 _HEAD = '''
 
-@njit(cache=True, nogil=True, forceinline=True)
+@inlined_kernel
 def {step}_step({arguments}, yes: Any, no: Any) -> Any:
     """Which pixels may go in an {step} step, if ``yes`` is all ones and ``no`` 0; the other way round, may stay."""
 '''
