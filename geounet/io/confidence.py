@@ -20,11 +20,11 @@ def check_scale(raster: Raster) -> None:
     """SceneError where the file says that its bytes mean something else than a run's do."""
     band = raster.indexes[0] - 1
     scale, offset = float(raster.dataset.scales[band]), float(raster.dataset.offsets[band])
-    full = CONFIDENCE_SCALE
     if offset or not (scale == 1 or math.isclose(scale, 1 / CONFIDENCE_SCALE, rel_tol=1e-6)):
         raise SceneError(
             f"confidence raster {raster.source.label} has a scale of {scale:g} and an offset of {offset:g}; "
-            f"expected 1/{full} and 0: write {full} times the confidence as uint8, {UNKNOWN} where it is unknown"
+            f"expected 1/{CONFIDENCE_SCALE} and 0: write {CONFIDENCE_SCALE} times the confidence as uint8, "
+            f"{UNKNOWN} where it is unknown"
         )
 
 

@@ -80,7 +80,7 @@ def bridged(
     if confidence is not None:
         known = np.concatenate([odds[k] for k in taken]) if odds is not None else np.full(new.size, np.nan)
         sure = np.where(np.isnan(known), 255, np.rint(np.nan_to_num(known) * 250)).astype(np.uint8)
-    return _merged((place, reach, confidence), (new, size, sure))
+    return merged((place, reach, confidence), (new, size, sure))
 
 
 def _dead_ends(net: Network, place: IntArray, reach: FloatArray, width: int, scale: FloatArray) -> _Ends:
@@ -216,10 +216,10 @@ def _mean(odds: FloatArray) -> float:
     return float(known.mean()) if known.size else float(odds.size == 0)
 
 
-def _merged(
+def merged(
     old: tuple[IntArray, FloatArray, Bytes | None], new: tuple[IntArray, FloatArray, Bytes | None]
 ) -> tuple[IntArray, FloatArray, Bytes | None]:
-    """Both sets of pixels in row-major order; what was there already stays as it is."""
+    """Places, reaches and confidences of both, in row-major order; what was there already stays as it is."""
     place, first = np.unique(np.concatenate([old[0], new[0]]), return_index=True)
     reach = np.concatenate([old[1], new[1]])[first]
     if old[2] is None or new[2] is None:

@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geounet.kernels import kernel
-from geounet.vector.bridges import Likelihood, bridged
+from geounet.vector.bridges import Likelihood, bridged, merged
 from geounet.vector.diagonals import Marks, with_diagonals
 from geounet.vector.network import IntArray, Network, network
 from geounet.vector.skeleton import Skeleton
@@ -120,13 +120,8 @@ def _mended(skeleton: Skeleton, shape: tuple[int, int], sides: Sides, marks: Mar
     new, size = with_diagonals(place, reach, shape=shape, pixel=pixel, marks=marks)
     if not new.size:
         return skeleton
-    order = np.argsort(np.concatenate([place, new]), kind="stable")
-    unknown = np.full(new.size, UNKNOWN, np.uint8)
-    return Skeleton(
-        place=np.concatenate([place, new])[order],
-        reach=np.concatenate([reach, size])[order],
-        confidence=None if confidence is None else np.concatenate([confidence, unknown])[order],
-    )
+    place, reach, confidence = merged((place, reach, confidence), (new, size, np.full(new.size, UNKNOWN, np.uint8)))
+    return Skeleton(place=place, reach=reach, confidence=confidence)
 
 
 def _drawn(  # noqa: PLR0917

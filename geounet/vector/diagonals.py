@@ -31,6 +31,8 @@ _DIAGONAL = 0.15
 """Most difference between the parts of a direction along rows and along columns."""
 _LEAST, _LEAST_ALONE = 1.4, 2.0
 """Pixels: what has less reach is no band whose length thinning takes; of those by themselves very many are none."""
+_MOST = 64.0
+"""Pixels: a mark with more reach is a square or a field, and no line that anybody misses."""
 _PATCH = 96
 """Pixels around a place that are read at once."""
 
@@ -70,7 +72,6 @@ def with_diagonals(
     """
     walker = _Walker(place, shape, marks)
     size = reach / np.maximum(pixel, 1e-300)
-    new: dict[int, float] = {}
     for k, directions in _seeds(place, size, shape[1]):
         start = np.array([place[k] % shape[1] + 0.5, place[k] // shape[1] + 0.5])
         best: list[_Walk] = []
@@ -83,10 +84,10 @@ def with_diagonals(
         for walk in best:
             columns, rows = np.floor(walk.xy[: walk.free]).astype(np.int64).T
             for p, half in zip((rows * shape[1] + columns).tolist(), walk.half.tolist(), strict=False):
-                new.setdefault(p, half * pixel[k])
-        walker.add(new)
-    kept = np.array(sorted(p for p in new if not walker.was_there(p)), np.int64)
-    return kept, np.array([new[p] for p in kept.tolist()])
+                if not walker.was_there(p):
+                    walker.new.setdefault(p, half * pixel[k])
+    found = np.array(sorted(walker.new), np.int64)
+    return found, np.array([walker.new[p] for p in found.tolist()])
 
 
 def _seeds(place: IntArray, size: FloatArray, width: int) -> Iterator[tuple[int, list[list[FloatArray]]]]:
@@ -99,13 +100,13 @@ def _seeds(place: IntArray, size: FloatArray, width: int) -> Iterator[tuple[int,
     on_edge = np.zeros(place.size, np.bool_)
     on_edge[net.path] = True
     on_edge |= net.node_of >= 0
-    for k in np.flatnonzero(~on_edge & (size >= _LEAST_ALONE)).tolist():
+    for k in np.flatnonzero(~on_edge & (size >= _LEAST_ALONE) & (size <= _MOST)).tolist():
         seeds[k] = diagonals
     for edge, end in zip(*np.nonzero(dead), strict=True):
         path = net.path[net.starts[edge] : net.starts[edge + 1]]
         path = path if end == 0 else path[::-1]
         tip = int(path[0])
-        if size[tip] < _LEAST:
+        if not _LEAST <= size[tip] <= _MOST:
             continue
         away = np.hypot(*(xy[path] - xy[tip]).T)
         if dead[edge].all() and away.max() < size[tip]:  # what is left of a band, whichever way it lies
@@ -124,12 +125,9 @@ class _Walker:
 
     def __init__(self, place: IntArray, shape: tuple[int, int], marks: Marks) -> None:
         self._place, self._shape, self._marks = place, shape, marks
-        self._new: set[int] = set()
+        self.new: dict[int, float] = {}
+        """Places that are skeleton by now, and their reaches."""
         self._patch, self._top, self._left = np.zeros((0, 0), np.bool_), 0, 0
-
-    def add(self, new: dict[int, float]) -> None:
-        """They are skeleton from now on."""
-        self._new.update(new)
 
     def was_there(self, place: int) -> bool:
         """Whether the skeleton that was given has the pixel."""
@@ -171,7 +169,7 @@ class _Walker:
         """Whether the pixel or one beside it belongs to the skeleton."""
         column, row = (int(v) for v in np.floor(at))
         around = [(row + dy) * self._shape[1] + column + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-        return any(p in self._new or self.was_there(p) for p in around)
+        return any(p in self.new or self.was_there(p) for p in around)
 
     def _is_marked(self, xy: FloatArray) -> BoolArray:
         columns, rows = np.floor(xy).astype(np.int64).T

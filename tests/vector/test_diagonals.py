@@ -122,4 +122,19 @@ def test_marks_are_read_around_a_place_only() -> None:
     whole = skeleton(mask)
     with_diagonals(whole.place, whole.reach, shape=mask.shape, pixel=np.ones(len(whole)), marks=marks)
     assert 1 <= len(asked) < 10
+    assert max(w.area for w in asked) < 210**2
     assert all(w.row_off >= 0 and w.bottom <= SIDE and w.col_off >= 0 and w.right <= SIDE for w in asked)
+
+
+def test_a_field_is_no_road_and_is_not_read() -> None:
+    """Its reach is half of its width: what lies around a place would be all of it."""
+    mask = np.ones((SIDE, SIDE), np.bool_)
+    whole = skeleton(mask)
+
+    def marks(window: Window) -> NDArray[np.bool_]:
+        raise AssertionError(window)
+
+    pixel = np.ones(len(whole))
+    new, _ = with_diagonals(whole.place, whole.reach, shape=mask.shape, pixel=pixel, marks=marks)
+    assert not new.size
+    assert len(whole)
